@@ -1,0 +1,47 @@
+# Everything runs from .venv, which `make setup` builds from the lock file and leaves alone while it is current.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.current
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long test-client test-chain lint types bench docs lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | sort | column -t -s "$$(printf '\t')"
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) from requirements.lock (about half a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+setup: $(STAMP)  ## make .venv from the lock file; does nothing when it is current
+
+demo: setup  ## the main job on the recorded world, and its result
+	@$(BIN)/polyledger demo
+
+lint: setup  ## style, import order of the rooms
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/lint-imports --no-cache
+
+types: setup  ## mypy, strict
+	@$(BIN)/mypy --no-error-summary
+
+test: lint types  ## lint, types and the tests
+	@$(BIN)/python -m pytest -m "not long" -n $(WORKERS)
+
+test-long: setup  ## the long proofs: many kills, fault matrices, long worlds
+	@$(BIN)/python -m pytest -m long
+
+bench: setup  ## speed, each figure beside a baseline measured in the same run
+	@$(BIN)/python -m bench $(ARGS)
+
+docs: setup  ## write the generated parts of the documentation
+	@$(BIN)/python -m polyledger.cli.reference docs/reference/cli.md
+
+clean:  ## remove what set-up and runs have made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
