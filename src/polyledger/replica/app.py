@@ -1,21 +1,39 @@
-"""All services in one application, behind a layer that counts requests and makes them fail on demand."""
+"""All services in one application, behind the layer that counts requests and makes them fail on demand."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from polyledger.domain.errors import ConfigurationError
 from polyledger.replica.catalogue import Catalogue
-from polyledger.replica.chain import Chain
-from polyledger.replica.faults import Dice, Faults
+from polyledger.replica.chain import BranchPlan, Chain, HeadPlan
+from polyledger.replica.fault_layer import Connections, FaultLayer
+from polyledger.replica.faults import Dice, Faults, HttpFaults, parse_faults
 from polyledger.replica.gamma import Gamma
 from polyledger.replica.rpc import RpcNode
 from polyledger.replica.world import World
+
+
+class Control(msgspec.Struct, forbid_unknown_fields=True):
+    """What ``POST /control`` may change; only what is given changes.
+
+    Attributes:
+        head: a block number, or a plan of how the head moves.
+        faults: a whole fault script; its ``head`` and ``reorg`` count only when they are in it.
+        reorg: the branch to serve from now on; null goes back to the recording.
+    """
+
+    head: int | HeadPlan | msgspec.UnsetType = msgspec.UNSET
+    faults: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    reorg: BranchPlan | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Replica:
@@ -25,10 +43,11 @@ class Replica:
         self.faults = faults or Faults()
         self.dice = Dice(self.faults.seed)
         self.chain = Chain(world, self.faults.head)
-        self.chain.set_branch(self.faults.branch)
+        self.chain.set_branch(self.faults.reorg)
         self.catalogue = Catalogue(self.chain)
         self.node = RpcNode(self.chain, self.faults.rpc, self.dice)
         self.requests: Counter[str] = Counter()
+        self.connections = Connections()
 
     def routes(self) -> list[BaseRoute]:
         """Every route of the replica."""
@@ -37,7 +56,12 @@ class Replica:
             Mount("/gamma", routes=Gamma(self.catalogue, lambda: self.faults).routes()),
             Route("/stats", self._stats),
             Route("/stats/reset", self._reset_stats, methods=["POST"]),
+            Route("/control", self._control, methods=["POST"]),
         ]
+
+    def http_faults(self) -> tuple[HttpFaults, Dice]:
+        """What the fault layer goes by at the moment."""
+        return self.faults.http, self.dice
 
     def stats(self) -> dict[str, Any]:
         """Requests by source, JSON-RPC calls by method, logs handed out and the head."""
@@ -45,6 +69,26 @@ class Replica:
             "requests": dict(self.requests),
             "rpc": {"calls": dict(self.node.calls), "logs": self.node.logs, "head": self.chain.head},
         }
+
+    def apply(self, control: Control) -> None:
+        """Change what the control document names.
+
+        Raises:
+            ConfigurationError: the fault script in it is wrong.
+        """
+        if control.faults is not msgspec.UNSET:
+            self.faults = parse_faults(control.faults)
+            self.dice = Dice(self.faults.seed)
+            self.node.faults, self.node.dice = self.faults.rpc, self.dice
+            if "head" in control.faults:
+                self.chain.set_head(self.faults.head)
+            if "reorg" in control.faults:
+                self.chain.set_branch(self.faults.reorg)
+        if control.head is not msgspec.UNSET:
+            head = control.head
+            self.chain.set_head(head if isinstance(head, HeadPlan) else HeadPlan(start=head, stop=head))
+        if control.reorg is not msgspec.UNSET:
+            self.chain.set_branch(control.reorg)
 
     async def _rpc(self, request: Request) -> Response:
         body = await request.body()
@@ -59,8 +103,23 @@ class Replica:
         self.node.logs = 0
         return JSONResponse(self.stats())
 
+    async def _control(self, request: Request) -> Response:
+        try:
+            self.apply(msgspec.json.decode(await request.body(), type=Control))
+        except (msgspec.MsgspecError, ConfigurationError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        return JSONResponse(self.stats())
+
 
 def build_app(world: World, faults: Faults | None = None) -> Starlette:
-    """The replica of all services over a world."""
+    """The replica of all services over a world; `app.state.connections` lets a server cut connections."""
     replica = Replica(world, faults)
-    return Starlette(routes=replica.routes())
+    layer = Middleware(
+        FaultLayer,
+        settings=replica.http_faults,
+        requests=replica.requests,
+        connections=replica.connections,
+    )
+    app = Starlette(routes=replica.routes(), middleware=[layer])
+    app.state.connections = replica.connections
+    return app

@@ -160,7 +160,8 @@ class Chain:
 
     def header(self, number: int) -> Header:
         """The header of a block that is not past the head; made up, but consistent, outside the recording."""
-        return Header(number, self._hash(number), self._hash(number - 1), self._timestamp(number))
+        parent = self._hash(number - 1) if number else "0x" + "0" * 64
+        return Header(number, self._hash(number), parent, self._timestamp(number))
 
     def _on_branch(self, number: int) -> bool:
         branch = self._branch

@@ -112,7 +112,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     http: HttpFaults = msgspec.field(default_factory=HttpFaults)
     markets: MarketFaults = msgspec.field(default_factory=MarketFaults)
     head: HeadPlan = msgspec.field(default_factory=HeadPlan)
-    branch: BranchPlan | None = None
+    reorg: BranchPlan | None = None
 
 
 class Dice:

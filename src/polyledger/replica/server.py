@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from polyledger.replica.app import build_app
+from polyledger.replica.fault_layer import Connections
 from polyledger.replica.faults import Faults, load_faults
 from polyledger.replica.world import World, load_world
 
 _START_SECONDS = 30.0
 
 
+class _CuttableProtocol(H11Protocol):
+    """The server's protocol, which also tells where its connections are."""
+
+    def __init__(self, *args: Any, connections: Connections, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self.client is not None:
+            self._connections.opened(self.client, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.client is not None:
+            self._connections.closed(self.client)
+
+
 def _config(world: World, faults: Faults | None, host: str, port: int) -> uvicorn.Config:
+    app = build_app(world, faults)
+    protocol = functools.partial(_CuttableProtocol, connections=app.state.connections)
     return uvicorn.Config(
-        build_app(world, faults),
+        app,
+        http=cast("type[asyncio.Protocol]", protocol),
         host=host,
         port=port,
         log_level="error",
