@@ -289,7 +289,8 @@ def _file_values(file: Path) -> Iterator[tuple[str, Any, str]]:
         raise ConfigurationError(f"{file} is not valid TOML: {error}", "Correct that line") from error
     for section, table in document.items():
         if not isinstance(table, dict):
-            check_known(section, str(file))
+            if section not in Settings.model_fields:
+                check_known(section, str(file))
             raise ConfigurationError(f"{file}: {section} must be a table", f"Write it as [{section}] with keys below")
         for name, value in table.items():
             key = f"{section}.{name}"

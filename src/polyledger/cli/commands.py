@@ -1,0 +1,277 @@
+"""One function per command. Each calls the Workspace and hands its document to a view."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from polyledger.cli.progress import ProgressReport
+from polyledger.cli.session import Session, exit_code_of_state
+from polyledger.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = ["COMMANDS", "interrupted"]
+
+Given = Annotated[Session, Parameter(parse=False)]
+
+WHAT_TO_EXPORT = Literal["fills", "journal", "positions", "wallets", "markets"]
+ORDERS = Literal["realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "win_rate"]
+
+
+def version(*, session: Given) -> None:
+    """Show the version."""
+    from polyledger import __version__
+
+    if session.as_json:
+        session.print_json({"schema": "polyledger.version/1", "version": __version__})
+    else:
+        print(f"polyledger {__version__}")
+
+
+def init(*, session: Given) -> None:
+    """Make the workspace folder with its polyledger.toml, every setting shown with its default."""
+    from polyledger.workspace import Workspace
+
+    session.refuse_json()
+    Workspace.init(session.workspace)
+    print(f"{session.workspace} is ready. Next: {session.again('doctor')}, then {session.again('sync')}")
+
+
+def doctor(*, session: Given) -> int:
+    """Examine Python, the engine, disk, memory and every endpoint; each finding comes with its fix."""
+    from polyledger.cli import doctor_view
+    from polyledger.config import load_settings
+    from polyledger.sync.doctor import examine
+
+    document = examine(session.workspace, load_settings(session.workspace))
+    session.emit(document, doctor_view.doctor)
+    return 0 if document["ok"] else 1
+
+
+def demo(
+    *,
+    keep: Annotated[
+        Path | None, Parameter(help="Build the workspace in this new folder instead of a temporary one.")
+    ] = None,
+    session: Given,
+) -> int:
+    """Show the whole job on a recorded world: fetch, check the books, rank the wallets. Needs no network."""
+    from polyledger.cli.demo import run_demo
+
+    return run_demo(session, keep)
+
+
+def sync(
+    *,
+    from_block: Annotated[int | None, Parameter(name=["--from-block", "--from"], help="First block to scan.")] = None,
+    to_block: Annotated[
+        str | None, Parameter(name=["--to-block", "--to"], help="Last block: a number, finalized or latest.")
+    ] = None,
+    rpc_url: Annotated[
+        str | None, Parameter(name=["--rpc-url", "--rpc"], help="JSON-RPC endpoints; a comma list fails over.")
+    ] = None,
+    session: Given,
+) -> int:
+    """Fetch what is missing, and nothing else. Stopping is safe; the same command goes on where it was."""
+    from polyledger.cli import views
+
+    overrides = {"chain": {"from_block": from_block, "to_block": to_block, "rpc_url": rpc_url}}
+    with session.open(overrides) as workspace, ProgressReport() as progress:
+        session.watch(progress)
+        document = workspace.sync(progress=progress)
+    session.emit(document, views.sync)
+    if document["state"] != "done":
+        session.say(f"Stopped early; what was fetched is saved. To go on: {session.again('sync')}")
+    return exit_code_of_state(document["state"])
+
+
+def status(*, session: Given) -> None:
+    """Show what a run is doing, what is done and what is open, for each source."""
+    from polyledger.cli import views
+
+    with session.open() as workspace:
+        session.emit(workspace.status(), views.status)
+
+
+def coverage(
+    *,
+    by: Annotated[
+        Literal["month", "source", "category", "wallet"] | None, Parameter(help="One more line for each of these.")
+    ] = None,
+    fail_under: Annotated[
+        float | None, Parameter(help="Exit with 3 when a smaller share (0 to 1) of trades or volume is attributed.")
+    ] = None,
+    of: Annotated[
+        Literal["condition", "market", "category", "resolution"], Parameter(help="What --fail-under asks for.")
+    ] = "market",
+    session: Given,
+) -> int:
+    """Show how much of all trades, by number and by volume, is attributed and resolved."""
+    from polyledger.cli import views
+
+    if fail_under is not None and not 0 <= fail_under <= 1:
+        raise UsageError(f"--fail-under {fail_under} is not a share", "Give a number from 0 to 1, such as 0.95")
+    with session.open() as workspace:
+        document = workspace.coverage(by=by).document
+    session.emit(document, views.coverage)
+    missed = None if fail_under is None else views.below(document, of, Decimal(str(fail_under)))
+    if missed:
+        session.say(f"{missed}.")
+        return 3
+    return 0
+
+
+def wallets(
+    *,
+    order_by: Annotated[ORDERS, Parameter(help="Largest first.")] = "realized_pnl",
+    limit: Annotated[int | None, Parameter(help="At most this many; 20 unless told, all with --json.")] = None,
+    category: Annotated[str | None, Parameter(help="Figures of this category only.")] = None,
+    min_coverage: Annotated[
+        float | None, Parameter(help="Only wallets with at least this share (0 to 1) of their conditions resolved.")
+    ] = None,
+    method: Annotated[
+        Literal["settlement", "average-cost"], Parameter(help="How profit is defined; see the guide to P&L.")
+    ] = "settlement",
+    era: Annotated[Literal["v1"] | None, Parameter(help="With average-cost: only the first exchanges.")] = None,
+    session: Given,
+) -> None:
+    """Rank wallets by realized P&L, with the coverage and the bounds it comes with."""
+    from polyledger.cli import wallet_views
+
+    if era is not None and method != "average-cost":
+        raise UsageError(
+            "--era is a choice of the average-cost method", "Add --method average-cost, or leave --era out"
+        )
+    if min_coverage is not None and not 0 <= min_coverage <= 1:
+        raise UsageError(f"--min-coverage {min_coverage} is not a share", "Give a number from 0 to 1, such as 0.8")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} shows nothing", "Give a number from 1")
+    with session.open() as workspace:
+        result = workspace.wallets(
+            method=method,
+            era=era,
+            order_by=order_by,
+            limit=limit if limit is not None or session.as_json else 20,
+            category=category,
+            min_coverage=min_coverage,
+        )
+    session.emit(result.document, wallet_views.wallets)
+
+
+def wallet(address: Annotated[str, Parameter(help="0x and 40 hex digits.")], *, session: Given) -> None:
+    """Show one wallet: realized P&L, bounds, coverage, categories and every position."""
+    from polyledger.cli import wallet_views
+
+    with session.open() as workspace:
+        session.emit(workspace.wallet(address).document, wallet_views.wallet)
+
+
+def verify(
+    *,
+    require_complete: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Also fail when a check cannot be applied.")
+    ] = False,
+    session: Given,
+) -> int:
+    """Prove that the books balance. Exit code 1 when they do not."""
+    from polyledger.cli import views
+
+    with session.open() as workspace:
+        document = workspace.verify().document
+    session.emit(document, views.verify)
+    incomplete = [check["name"] for check in document["checks"] if check["status"] == "not_applicable"]
+    if require_complete and incomplete:
+        session.say(f"Not applicable here, and --require-complete asks for all: {', '.join(incomplete)}.")
+    return 1 if not document["ok"] or (require_complete and incomplete) else 0
+
+
+def explain(
+    identifier: Annotated[str, Parameter(help="A token, condition, market, transaction or fill id.")], *, session: Given
+) -> None:
+    """Show why a value is what it is: the proof, the claims, and those that lost."""
+    from polyledger.cli import views
+
+    with session.open() as workspace:
+        session.emit(workspace.explain(identifier).document, views.explain)
+
+
+def export(
+    what: WHAT_TO_EXPORT,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="The file to write.")],
+    format: Annotated[
+        Literal["parquet", "csv", "jsonl"] | None, Parameter(help="Unless told, by the ending of the file.")
+    ] = None,
+    force: Annotated[bool, Parameter(negative="", show_default=False, help="Replace a file that exists.")] = False,
+    session: Given,
+) -> None:
+    """Write fills, journal, positions, wallets or markets to a file, sorted by their ids."""
+    from polyledger.cli import views
+
+    with session.open() as workspace:
+        document = workspace.export(what, out, format=format, force=force)
+    session.emit({"schema": "polyledger.export/1", **document, "path": str(document["path"])}, views.export)
+
+
+def sql(query: Annotated[str, Parameter(help="One SELECT over the documented views.")], *, session: Given) -> None:
+    """Run a read-only query over the views; amounts are integers in millionths."""
+    from polyledger.cli import wallet_views
+
+    with session.open() as workspace:
+        result = workspace.sql(query)
+    if session.as_json:
+        session.print_json(result.document)
+        return
+    session.emit({}, lambda _, width: wallet_views.arrow_table(result.arrow(), width))
+
+
+def replica(
+    *,
+    port: Annotated[int, Parameter(help="The port on the loopback interface; 0 takes a free one.")] = 0,
+    world: Annotated[Path | None, Parameter(help="A recorded world, NAME_logs.json.gz; else the one shipped.")] = None,
+    faults: Annotated[Path | None, Parameter(help="A script of faults to play, TOML or JSON.")] = None,
+    session: Given,
+) -> None:
+    """Serve a recorded world as JSON-RPC, Gamma, CLOB, Data API and subgraph until stopped."""
+    from polyledger.replica import serve_forever
+
+    session.refuse_json()
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port {port} is not a port", "Give a number from 0 to 65535")
+    serve_forever(world, port, faults)
+
+
+def interrupted(session: Session) -> str:
+    """The last line of a command that was stopped: what is saved and which command goes on."""
+    if session.command not in {"sync", "demo"}:
+        return f"Interrupted; the workspace is unchanged. To run it again: {session.again(session.command)}"
+    event = session.progress.last if session.progress is not None else None
+    seen = ""
+    if event is not None and event.get("done") is not None:
+        whole = f" of {event['total']:,}" if event.get("total") is not None else ""
+        seen = f" ({event['stage']}: {event['done']:,}{whole} {event.get('unit') or ''}".rstrip() + ")"
+    return f"Interrupted; every batch that was finished is saved{seen}. To go on: {session.again('sync')}"
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "demo": demo,
+    "init": init,
+    "doctor": doctor,
+    "sync": sync,
+    "status": status,
+    "verify": verify,
+    "explain": explain,
+    "coverage": coverage,
+    "wallets": wallets,
+    "wallet": wallet,
+    "export": export,
+    "sql": sql,
+    "replica": replica,
+    "version": version,
+}

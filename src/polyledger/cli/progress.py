@@ -1,0 +1,97 @@
+"""Progress of a run on standard error: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from polyledger.cli.figures import count, seconds
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+__all__ = ["ProgressReport"]
+
+LINE_EVERY_SECONDS = 5.0
+
+
+class ProgressReport:
+    """Takes the events of ``Workspace.sync(progress=…)``: ``{"stage", "done", "total", "unit", "rate", …}``.
+
+    A context manager; what is on the screen when it ends stays there. ``last`` is the newest event.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.last: Mapping[str, Any] | None = None
+        self._quiet = quiet
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._printed: dict[str, float] = {}
+
+    def __enter__(self) -> ProgressReport:
+        if not self._quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            self._bars = Progress(
+                TextColumn("{task.description:<12}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.percentage:>3.0f} %"),
+                TextColumn("{task.fields[note]}"),
+                console=Console(stderr=True, highlight=False),
+                refresh_per_second=8,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        self.last = event
+        if self._quiet:
+            return
+        if self._bars is not None:
+            self._draw(self._bars, event)
+        else:
+            self._print(event)
+
+    def _draw(self, bars: Progress, event: Mapping[str, Any]) -> None:
+        stage = str(event["stage"])
+        if stage not in self._tasks:
+            self._tasks[stage] = bars.add_task(stage, total=event.get("total"), note="")
+        bars.update(
+            self._tasks[stage], completed=event.get("done") or 0, total=event.get("total"), note=_note(event, bars=True)
+        )
+
+    def _print(self, event: Mapping[str, Any]) -> None:
+        stage = str(event["stage"])
+        now = time.monotonic()
+        finished = event.get("total") is not None and event.get("done") == event.get("total")
+        if stage in self._printed and not finished and now - self._printed[stage] < LINE_EVERY_SECONDS:
+            return
+        self._printed[stage] = now
+        sys.stderr.write(f"{stage}: {_note(event)}\n")
+        sys.stderr.flush()
+
+
+def _note(event: Mapping[str, Any], *, bars: bool = False) -> str:
+    parts = []
+    done, total, unit = event.get("done"), event.get("total"), event.get("unit") or ""
+    if done is not None:
+        whole = f" of {count(total)}" if total is not None and not bars else ""
+        parts.append(f"{count(done)}{whole} {unit}".rstrip())
+    if event.get("rate"):
+        parts.append(f"{count(round(event['rate']))}/s")
+    if event.get("eta_seconds"):
+        parts.append(f"{seconds(event['eta_seconds'])} left")
+    if event.get("message"):
+        parts.append(str(event["message"]))
+    return ", ".join(parts)

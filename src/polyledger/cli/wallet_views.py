@@ -1,0 +1,205 @@
+"""Wallets, one wallet, and tables of any query, drawn for the width of the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from polyledger.cli.figures import (
+    NONE,
+    amount,
+    common_scale,
+    compact,
+    count,
+    percent,
+    range_bar,
+    shorten,
+    signed,
+)
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+__all__ = ["arrow_table", "plain_table", "wallet", "wallets", "wallets_table"]
+
+Document = Mapping[str, Any]
+
+WIDE = 110  # columns from which low, high and volume have room beside the full address
+MAX_ROWS_SHOWN = 1000
+
+
+def plain_table(*columns: str, right: Iterable[int] = ()) -> Table:
+    """A table without boxes; ``right`` numbers the columns to align right."""
+    from rich.table import Table
+
+    aligned = set(right)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="right" if index in aligned else "left", no_wrap=True)
+    return table
+
+
+def wallets(document: Document, width: int) -> Iterable[RenderableType]:
+    """``polyledger.wallets/1``: a row per wallet; the range shows where its total must lie."""
+    rows = document["wallets"]
+    if not rows:
+        yield "No wallet fits. Without a sync there is none: run polyledger sync first."
+        return
+    yield wallets_table(rows, width)
+    if document.get("method") == "average-cost":
+        yield "[dim]Realized P&L by the average-cost method of the public P&L subgraph.[/]"
+
+
+def wallets_table(lines: Sequence[Document | None], width: int, *, address_width: int = 42) -> Table:
+    """A table of W rows in the given order; None leaves rows out. Average-cost rows have no bounds, so no range.
+
+    The bounds are numbers, and a picture on a scale shared by all rows where there is room for it.
+    """
+    rows = [row for row in lines if row is not None]
+    bounded = all("low" in row and "high" in row for row in rows)
+    wide = width >= WIDE
+    picture = max(0, min(24, width - address_width - 42 - (17 if wide else 0))) if bounded else 0
+    columns = ["settled", "least", "", "most"] if picture >= 8 else ["settled", "least … most"]
+    headings = ["wallet", "realized P&L", *(columns if bounded else ["open at cost"]), *(["volume", "won"] * wide)]
+    table = plain_table(*headings, right=[i for i, name in enumerate(headings) if name not in {"wallet", ""}])
+    scale = common_scale([(row["low"], row["high"]) for row in rows]) if bounded else (Decimal(0), Decimal(0))
+    for row in lines:
+        if row is None:
+            table.add_row("[dim]…[/]")
+            continue
+        cells = [shorten(row["wallet"], address_width), signed(row["realized_pnl"])]
+        if bounded:
+            share = row["coverage"]["conditions"]
+            cells.append(NONE if share is None else f"{int(Decimal(str(share)) * 100)} %")
+            low, high = compact(row["low"]), compact(row["high"])
+            cells += (
+                [low, range_bar(row["low"], row["high"], scale, picture), high] if picture >= 8 else [_pair(low, high)]
+            )
+        else:
+            cells.append(amount(row.get("unrealized_cost")))
+        if wide:
+            cells += [compact(row["volume"]), _won(row)]
+        table.add_row(*cells)
+    return table
+
+
+def _pair(low: str, high: str) -> str:
+    return low if low == high else f"{low}…{high}"
+
+
+def wallet(document: Document, width: int) -> Iterable[RenderableType]:
+    """``polyledger.wallet/1``: the figures, then categories, then positions."""
+    yield f"[bold]{document['wallet']}[/]"
+    yield ""
+    yield _figures(document)
+    categories = document.get("categories") or []
+    if categories:
+        yield ""
+        yield _categories(categories)
+    positions = [p for p in document.get("positions") or [] if "condition" in p]
+    groups = [p for p in document.get("positions") or [] if "group" in p]
+    if positions:
+        yield ""
+        yield _positions(positions, width)
+    if groups:
+        yield ""
+        table = plain_table("neg-risk group", "cash of conversions", right=(1,))
+        for group in groups:
+            table.add_row(shorten(group["group"], 30), signed(group["cash_flow"]))
+        yield table
+
+
+def _figures(row: Document) -> Table:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("realized P&L", signed(row["realized_pnl"]), "settled conditions: cash and settled shares")
+    if "low" in row:
+        table.add_row("at least", amount(row["low"]), "if everything open goes against this wallet")
+        table.add_row("at most", amount(row["high"]), "if everything open goes its way")
+    if "unrealized_cost" in row:
+        table.add_row("open at cost", amount(row["unrealized_cost"]), "average-cost method")
+    if "cash_flow" in row:
+        table.add_row("cash flow", signed(row["cash_flow"]), "USDC in minus USDC out, all conditions")
+        table.add_row("settled value", amount(row["settled_value"]), "shares still held in resolved conditions")
+    if Decimal(row.get("transferred_value") or 0) != 0:
+        table.add_row("transferred", amount(row["transferred_value"]), "received by plain transfers, not traded for")
+    table.add_row("volume", amount(row["volume"]), "")
+    if "coverage" in row:
+        share = row["coverage"]
+        conditions = f"{count(row['resolved_conditions'])} of {count(row['traded_conditions'])} conditions resolved"
+        table.add_row("coverage", _share(share["conditions"]), f"{conditions}; {_share(share['volume'])} of volume")
+        table.add_row("won", _won(row), f"{count(row['winning_conditions'])} winning conditions")
+        sides = f"YES in {count(row['yes_conditions'])}, NO in {count(row['no_conditions'])} conditions"
+        table.add_row("side", row["predominant_side"] or NONE, sides)
+    return table
+
+
+def _categories(categories: list[Document]) -> Table:
+    table = plain_table("category", "realized P&L", "low", "high", "volume", "known", right=(1, 2, 3, 4, 5))
+    for row in sorted(categories, key=lambda c: -Decimal(c["volume"])):
+        table.add_row(
+            shorten(row["category"], 20),
+            signed(row["realized_pnl"]),
+            compact(row.get("low")),
+            compact(row.get("high")),
+            compact(row["volume"]),
+            _share(row["coverage"]["conditions"]) if "coverage" in row else NONE,
+        )
+    return table
+
+
+def _positions(positions: list[Document], width: int) -> Table:
+    from rich.markup import escape
+
+    table = plain_table("position", "shares held", "P&L", "state", right=(1, 2))
+    for row in positions:
+        held = ", ".join(
+            f"{compact(outcome['shares'])} {shorten(str(outcome['outcome'] or '?'), 8)}"
+            for outcome in row["outcomes"]
+            if Decimal(outcome["shares"]) != 0
+        )
+        result = signed(row["realized_pnl"])
+        if row["realized_pnl"] is None:
+            result = f"{compact(row['low'])} … {compact(row['high'])}"
+        name = escape(shorten(row.get("question") or row["condition"], max(20, width - 54)))
+        state = row["state"] if row["verdict"] == "proven" else f"{row['state']}, {row['verdict']}"
+        table.add_row(name, escape(shorten(held or NONE, 20)), result, state)
+    return table
+
+
+def arrow_table(table: Any, width: int) -> Iterable[RenderableType]:  # noqa: ARG001  (rich fits it)
+    """Rows of a ``pyarrow.Table``, at most a thousand; bytes as 0x hex, nulls as a dash."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for field in table.schema:
+        numeric = str(field.type).startswith(("int", "uint", "double", "float", "decimal"))
+        drawn.add_column(escape(field.name), justify="right" if numeric else "left", overflow="fold")
+    for row in table.slice(0, MAX_ROWS_SHOWN).to_pylist():
+        drawn.add_row(*(escape(_cell(value)) for value in row.values()))
+    yield drawn
+    if table.num_rows > MAX_ROWS_SHOWN:
+        yield f"… {count(table.num_rows - MAX_ROWS_SHOWN)} more rows; --json prints them all."
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return NONE
+    if isinstance(value, bytes):
+        return f"0x{value.hex()}"
+    return str(value)
+
+
+def _share(share: float | None) -> str:
+    return percent(share)
+
+
+def _won(row: Document) -> str:
+    return NONE if row.get("win_rate") is None else percent(row["win_rate"])
