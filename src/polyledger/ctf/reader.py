@@ -153,7 +153,8 @@ class Reader:
 
     def _words(self, argument: Argument) -> Bytes:
         if argument.indexed:
-            return self._source.logs.topics[self.rows, argument.slot]
+            topics: Bytes = self._source.logs.topics[self.rows, argument.slot]
+            return topics
         words: Bytes = self._source.words[self._source.first_word[self.rows] + argument.slot]
         return words
 
