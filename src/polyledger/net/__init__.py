@@ -1,1 +1,26 @@
+"""How upstreams are reached: one HTTP client, adaptive limits, retries, JSON-RPC, fail-over. Knows no upstream itself."""
 
+from __future__ import annotations
+
+from polyledger.net.failover import EndpointPool
+from polyledger.net.http import AnswerTooLargeError, HttpAnswer, HttpClient, RetryPolicy
+from polyledger.net.jsonrpc import Call, EndpointRefusedError, JsonRpcClient, Reply, RpcError
+from polyledger.net.limits import AdaptiveLimiter, retry_after_seconds
+from polyledger.net.masking import mask_url, scrub
+
+__all__ = [
+    "AdaptiveLimiter",
+    "AnswerTooLargeError",
+    "Call",
+    "EndpointPool",
+    "EndpointRefusedError",
+    "HttpAnswer",
+    "HttpClient",
+    "JsonRpcClient",
+    "Reply",
+    "RetryPolicy",
+    "RpcError",
+    "mask_url",
+    "retry_after_seconds",
+    "scrub",
+]
