@@ -20,7 +20,7 @@ __all__ = ["COMMANDS", "interrupted"]
 
 Given = Annotated[Session, Parameter(parse=False)]
 
-WHAT_TO_EXPORT = Literal["fills", "journal", "positions", "wallets", "markets"]
+WHAT_TO_EXPORT = Literal["fills", "journal", "positions", "wallets", "conditions", "markets"]
 ORDERS = Literal["realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "win_rate"]
 
 
@@ -136,7 +136,8 @@ def wallets(
         float | None, Parameter(help="Only wallets with at least this share (0 to 1) of their conditions resolved.")
     ] = None,
     method: Annotated[
-        Literal["settlement", "average-cost"], Parameter(help="How profit is defined; see the guide to P&L.")
+        Literal["settlement", "average-cost"],
+        Parameter(help="settlement: cash and settled shares; average-cost: as the public P&L subgraph."),
     ] = "settlement",
     era: Annotated[Literal["v1"] | None, Parameter(help="With average-cost: only the first exchanges.")] = None,
     session: Given,
@@ -211,7 +212,7 @@ def export(
     force: Annotated[bool, Parameter(negative="", show_default=False, help="Replace a file that exists.")] = False,
     session: Given,
 ) -> None:
-    """Write fills, journal, positions, wallets or markets to a file, sorted by their ids."""
+    """Write fills, journal, positions, wallets, conditions or markets to a file, sorted by their ids."""
     from polyledger.cli import views
 
     with session.open() as workspace:
