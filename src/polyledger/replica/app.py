@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from polyledger.domain.errors import ConfigurationError
 from polyledger.replica.catalogue import Catalogue
@@ -18,8 +20,42 @@ from polyledger.replica.chain import BranchPlan, Chain, HeadPlan
 from polyledger.replica.fault_layer import Connections, FaultLayer
 from polyledger.replica.faults import Dice, Faults, HttpFaults, parse_faults
 from polyledger.replica.gamma import Gamma
-from polyledger.replica.rpc import RpcNode
+from polyledger.replica.rpc import Pieces, RpcNode
 from polyledger.replica.world import World
+
+_PORTION = 1 << 20  # bytes handed to the connection at a time
+
+
+class _PiecewiseResponse(Response):
+    """Sends a body that is given in pieces, in portions of a size that the connection likes.
+
+    Never the whole at once: the event loop's write buffer would move all that is left after each partial write.
+    """
+
+    def __init__(self, pieces: Pieces, media_type: str) -> None:
+        self._pieces = pieces
+        super().__init__(media_type=media_type)
+        self.headers["content-length"] = str(sum(map(len, pieces)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for portion in _portions(self._pieces):
+            await send({"type": "http.response.body", "body": portion, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _portions(pieces: Pieces) -> Iterator[bytes]:
+    gathered: Pieces = []
+    size = 0
+    for piece in pieces:
+        for start in range(0, len(piece), _PORTION):
+            part = piece[start : start + _PORTION]
+            gathered.append(part)
+            size += len(part)
+            if size >= _PORTION:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+    yield b"".join(gathered)
 
 
 class Control(msgspec.Struct, forbid_unknown_fields=True):
@@ -92,7 +128,7 @@ class Replica:
 
     async def _rpc(self, request: Request) -> Response:
         body = await request.body()
-        return Response(self.node.answer(body), media_type="application/json")
+        return _PiecewiseResponse(self.node.answer(body), media_type="application/json")
 
     async def _stats(self, _: Request) -> Response:
         return JSONResponse(self.stats())

@@ -125,7 +125,7 @@ class Dice:
         """True in that share of the calls."""
         return rate > 0 and self._random.random() < rate
 
-    def shuffle(self, items: list[bytes]) -> None:
+    def shuffle(self, items: list[Any]) -> None:
         """Put the items in random order, in place."""
         self._random.shuffle(items)
 

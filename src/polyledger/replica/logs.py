@@ -189,10 +189,10 @@ class LogIndex:
         end = int(np.searchsorted(self._transactions, mixed, side="right", sorter=ordered))
         return ordered[first:end]
 
-    def joined(self, rows: Rows) -> bytes:
-        """The JSON texts of those rows, separated by commas, without brackets."""
+    def pieces(self, rows: Rows) -> list[memoryview]:
+        """The JSON texts of those rows with commas between them, without brackets, as views of the buffer."""
         if not len(rows):
-            return b""
+            return []
         breaks = np.flatnonzero(np.diff(rows) != 1)
         firsts = rows[np.concatenate(([0], breaks + 1))]
         lasts = rows[np.concatenate((breaks, [len(rows) - 1]))]
@@ -200,13 +200,11 @@ class LogIndex:
         ends = self._offsets[lasts + 1].tolist()
         ends[-1] -= 1  # without the comma behind the last one
         text = self._text
-        if len(starts) == 1:
-            return bytes(text[starts[0] : ends[0]])
-        return b"".join([text[start:end] for start, end in zip(starts, ends, strict=True)])
+        return [text[start:end] for start, end in zip(starts, ends, strict=True)]
 
     def records(self, rows: Rows) -> list[LogRecord]:
         """Those rows as records."""
-        return msgspec.json.decode(b"[" + self.joined(rows) + b"]", type=list[LogRecord])
+        return msgspec.json.decode(b"".join([b"[", *self.pieces(rows), b"]"]), type=list[LogRecord])
 
 
 def _one_of(column: Words, values: Words) -> npt.NDArray[np.bool_]:

@@ -15,6 +15,8 @@ from polyledger.replica.chain import Chain
 from polyledger.replica.faults import Dice, RpcFaults, range_refusal
 from polyledger.replica.logs import LogFilter, LogRecord, parse_filter
 
+Pieces = list[bytes | memoryview]  # of a body, which is never put together: large ones are costly to copy
+
 _EVERYTHING = LogFilter()
 _TIMESTAMP = re.compile(rb',"blockTimestamp":"0x[0-9a-f]*"')
 _ZERO_WORD = "0x" + "0" * 64
@@ -41,8 +43,8 @@ class RpcNode:
         self.calls: Counter[str] = Counter()
         self.logs = 0
 
-    def answer(self, body: bytes) -> bytes:
-        """The response body for one request body, single or batch."""
+    def answer(self, body: bytes) -> Pieces:
+        """The response body for one request body, single or batch, in pieces to be sent one after another."""
         try:
             request = msgspec.json.decode(body)
         except msgspec.DecodeError:
@@ -60,9 +62,14 @@ class RpcNode:
         answers = [self._one(call, head) for call in request]
         if self.faults.unordered_batches:
             self.dice.shuffle(answers)
-        return b"[" + b",".join(answers) + b"]"
+        pieces: Pieces = [b"["]
+        for answer in answers:
+            pieces += answer
+            pieces.append(b",")
+        pieces[-1] = b"]"
+        return pieces
 
-    def _one(self, call: Any, head: int) -> bytes:
+    def _one(self, call: Any, head: int) -> Pieces:
         if not isinstance(call, dict) or not isinstance(call.get("method"), str):
             return _failure(None, RpcError(-32600, "invalid request"))
         identity, method, params = call.get("id"), call["method"], call.get("params", [])
@@ -71,28 +78,29 @@ class RpcNode:
             text = "Your app has exceeded its compute units per second capacity."
             return _failure(identity, RpcError(429, text))
         if self.dice.hits(self.faults.null_results):
-            return _success(identity, b"null")
+            return _success(identity, [b"null"])
         try:
             return _success(identity, self._result(method, params, head))
         except RpcError as error:
             return _failure(identity, error)
 
-    def _result(self, method: str, params: Any, head: int) -> bytes:
+    def _result(self, method: str, params: Any, head: int) -> Pieces:
         if not isinstance(params, list):
             raise RpcError(-32602, "non-array args")
+        if method == "eth_getLogs" and method not in self.faults.missing_methods:
+            return self._logs(params, head)
         handlers = {
             "eth_chainId": lambda: _quoted(hex(self.chain.world.chain_id)),
             "net_version": lambda: _quoted(str(self.chain.world.chain_id)),
             "web3_clientVersion": lambda: _quoted("polyledger-replica"),
             "eth_blockNumber": lambda: _quoted(hex(head)),
             "eth_getBlockByNumber": lambda: self._block(params, head),
-            "eth_getLogs": lambda: self._logs(params, head),
             "eth_getTransactionReceipt": lambda: self._receipt(params, head),
             "eth_getBlockReceipts": lambda: self._block_receipts(params, head),
         }
         if method not in handlers or method in self.faults.missing_methods:
             raise RpcError(-32601, f"the method {method} does not exist/is not available")
-        return handlers[method]()
+        return [handlers[method]()]
 
     def _number(self, tag: Any, head: int) -> int:
         """Block number of a tag or hex number."""
@@ -155,7 +163,7 @@ class RpcNode:
             "value": "0x0",
         }
 
-    def _logs(self, params: list[Any], head: int) -> bytes:
+    def _logs(self, params: list[Any], head: int) -> Pieces:
         if not params or not isinstance(params[0], dict):
             raise RpcError(-32602, "missing value for required argument 0")
         query = params[0]
@@ -182,10 +190,11 @@ class RpcNode:
             found = [(index, rows[:most]) for index, rows in found[:1]]
             count = most
         self.logs += count
-        text = b",".join([index.joined(rows) for index, rows in found])
-        if not self.faults.block_timestamps:
-            text = _TIMESTAMP.sub(b"", text)
-        return b"[" + text + b"]"
+        pieces: Pieces = [b"["]
+        for position, (index, rows) in enumerate(found):
+            pieces += index.pieces(rows) if position == 0 else [b",", *index.pieces(rows)]
+        pieces.append(b"]")
+        return pieces if self.faults.block_timestamps else [_TIMESTAMP.sub(b"", b"".join(pieces))]
 
     def _too_many(self, found: list[Any], first: int, last: int, most: int) -> tuple[int, str]:
         """A refusal that suggests the longest range which stays within the cap, at least one block."""
@@ -244,14 +253,13 @@ def _is_hash(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch("0x[0-9a-fA-F]{64}", value) is not None
 
 
-def _success(identity: Any, result: bytes) -> bytes:
-    return b'{"jsonrpc":"2.0","id":' + msgspec.json.encode(identity) + b',"result":' + result + b"}"
+def _success(identity: Any, result: Pieces) -> Pieces:
+    return [b'{"jsonrpc":"2.0","id":' + msgspec.json.encode(identity) + b',"result":', *result, b"}"]
 
 
-def _failure(identity: Any, error: RpcError) -> bytes:
-    return msgspec.json.encode(
-        {"jsonrpc": "2.0", "id": identity, "error": {"code": error.code, "message": error.message}}
-    )
+def _failure(identity: Any, error: RpcError) -> Pieces:
+    document = {"jsonrpc": "2.0", "id": identity, "error": {"code": error.code, "message": error.message}}
+    return [msgspec.json.encode(document)]
 
 
 def _quoted(text: str) -> bytes:
