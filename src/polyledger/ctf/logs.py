@@ -194,8 +194,11 @@ def _ragged(texts: list[str], field: str) -> tuple[NDArray[np.uint8], NDArray[np
         raise _malformed(field, texts, lambda text: text.startswith("0x"))
     offset = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum(lengths // 2 - 1, out=offset[1:])
-    # "x" is no hex digit, so removing every "0x" cannot take two digits of the data with it.
-    return _from_hex(joined.replace(b"0x", b""), field, texts), offset
+    # "x" is no hex digit, so in a well-formed answer this removes the prefixes and nothing else.
+    digits = joined.replace(b"0x", b"")
+    if len(digits) != 2 * int(offset[-1]):
+        raise _malformed(field, texts, _is_hex)
+    return _from_hex(digits, field, texts), offset
 
 
 def _from_hex(digits: bytes, field: str, texts: list[str]) -> NDArray[np.uint8]:
