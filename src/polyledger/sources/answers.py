@@ -1,0 +1,225 @@
+"""What every HTTP source hands on: answers with the evidence they rest on, and the reading of one page.
+
+Nothing is believed without its evidence: the request that was made, the bytes that came back, and when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import anyio
+import msgspec
+
+from polyledger.domain.errors import SchemaMismatchError, SourceError, UpstreamUnavailableError
+from polyledger.domain.records import Lookup
+
+RecordT = TypeVar("RecordT")
+ResultT = TypeVar("ResultT")
+Params = Sequence[tuple[str, str]]
+
+_ATTEMPTS_AT_BROKEN_BODY = 4
+_LONGEST_QUOTE = 120
+
+
+class HttpAnswer(Protocol):
+    """What a client returns for one request: the bytes as they came, whatever the status."""
+
+    @property
+    def url(self) -> str:
+        """The URL that was asked, query included."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, decompressed."""
+
+    @property
+    def received_at(self) -> float:
+        """When the body was complete: seconds since 1970, UTC."""
+
+
+class HttpReader(Protocol):
+    """The door to the network that a source is given.
+
+    It waits for its rate limit, repeats what may be repeated (connection errors, 429, 5xx) and raises
+    UpstreamUnavailableError when that did not help. Other statuses come back as answers.
+    """
+
+    async def get(self, url: str, params: Params = ()) -> HttpAnswer:
+        """Answer of one GET request; `params` are repeated where a name occurs twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One request and what came back, as the store keeps it.
+
+    Attributes:
+        source: which upstream, set by the code that received the bytes.
+        url: the address without its query.
+        params: the query as pairs, in the order sent.
+        received_at: seconds since 1970, UTC.
+    """
+
+    source: str
+    url: str
+    params: tuple[tuple[str, str], ...]
+    status: int
+    body: bytes = field(repr=False)
+    received_at: float
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the body, 64 hex digits: the name under which the body is kept."""
+        return hashlib.sha256(self.body).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[RecordT]):
+    """How the look-up of one key ended.
+
+    Attributes:
+        key: the key that was asked for; in a walk, and for rows nobody asked for, the key that the row itself carries
+            ("" when it carries none).
+        record: the record, only when found.
+        reason: why there is no record, one clause; "" when found.
+        asked: False for a row that came back although nobody asked for it (its state is then ``refused``).
+        evidence: every request this outcome rests on; "not found" rests on all that were made.
+    """
+
+    key: str
+    state: Lookup
+    evidence: tuple[Evidence, ...]
+    record: RecordT | None = None
+    reason: str = ""
+    asked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[RecordT]):
+    """One page of a walk. Store `answers` and `next_cursor` in one transaction, so that an interrupted walk goes on.
+
+    Attributes:
+        cursor: what this page was asked with; None for the first.
+        next_cursor: what to go on with; None when this is the last page.
+    """
+
+    answers: tuple[Answer[RecordT], ...]
+    cursor: str | None
+    next_cursor: str | None
+    evidence: Evidence
+
+
+async def fetch(source: str, client: HttpReader, url: str, params: Params) -> tuple[Evidence, Any]:
+    """One GET and its decoded JSON body, None for an error status whose body is not JSON.
+
+    A body that breaks off in mid-text is asked for again a few times before it counts as a failure.
+
+    Raises:
+        UpstreamUnavailableError: with status 200 the body never was JSON.
+    """
+    for _ in range(_ATTEMPTS_AT_BROKEN_BODY):
+        answer = await client.get(url, params)
+        evidence = Evidence(source, url, tuple(params), answer.status, answer.body, answer.received_at)
+        try:
+            return evidence, msgspec.json.decode(answer.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            if answer.status != 200:
+                return evidence, None
+    raise UpstreamUnavailableError(
+        f"{source} at {url} sent {_ATTEMPTS_AT_BROKEN_BODY} times something that is not complete JSON:"
+        f" {quote_body(evidence)}",
+        f"Try again later, or correct {source}.url",
+    )
+
+
+def require_success(evidence: Evidence, document: Any) -> None:
+    """Raise SourceError, quoting what the upstream said, unless the status is 200."""
+    if evidence.status == 200:
+        return
+    said = document.get("error") if isinstance(document, dict) else None
+    raise SourceError(
+        f"{evidence.source} refused {evidence.url} with status {evidence.status}: {said or quote_body(evidence)}",
+        f"Check {evidence.source}.url, and whether the API has changed",
+    )
+
+
+def quote_body(evidence: Evidence) -> str:
+    """The beginning of a body, printable, for messages."""
+    return repr(evidence.body[:_LONGEST_QUOTE].decode("utf-8", "replace"))
+
+
+class PageGuard:
+    """Notices a walk that goes round in circles, as it does when the server ignores the paging parameter."""
+
+    def __init__(self, source: str, url: str, cursor: str | None) -> None:
+        self._where = f"{source} at {url}"
+        self._cursors = {cursor}
+        self._pages: set[object] = set()
+
+    def check(self, page: object, next_cursor: str | None) -> None:
+        """Take note of one page.
+
+        Args:
+            page: what identifies its content (its first id, or all of them); None for an empty page.
+            next_cursor: the cursor it names, None at the end.
+
+        Raises:
+            SourceError: the page or the cursor has been seen in this walk before.
+        """
+        if page is not None and page in self._pages:
+            raise SourceError(f"{self._where} sent the same page twice", "Nothing of the repeated page was used")
+        if next_cursor is not None and next_cursor in self._cursors:
+            raise SourceError(f"{self._where} repeats the cursor {next_cursor!r}", "The walk would never end")
+        self._pages.add(page)
+        self._cursors.add(next_cursor)
+
+
+def require_fields(source: str, rows: Sequence[Any], fields: Sequence[str], least_rows: int = 1) -> None:
+    """Refuse a page in which a field is absent or null in every row: it was renamed or removed, it is not "empty".
+
+    Args:
+        source: for the message.
+        rows: the rows of one page.
+        fields: names of the fields that may not be missing everywhere.
+        least_rows: below this many rows the page says nothing about the field.
+
+    Raises:
+        SchemaMismatchError: naming the field, or when a row is not an object.
+    """
+    for row in rows:
+        if not isinstance(row, dict):
+            raise SchemaMismatchError(f"{source} sent a row that is not an object but {type(row).__name__}")
+    if len(rows) < least_rows:
+        return
+    for name in fields:
+        if rows and all(row.get(name) is None for row in rows):
+            raise SchemaMismatchError(
+                f"{source} sent {len(rows)} rows, and the field {name!r} is missing or null in every one",
+                "The API has probably changed; nothing of this answer was used",
+            )
+
+
+async def all_of(jobs: Sequence[Callable[[], Awaitable[ResultT]]]) -> list[ResultT]:
+    """The results of all jobs, run at the same time, in the order given. The first error ends the rest and is raised."""
+    results: dict[int, ResultT] = {}
+    errors: list[Exception] = []
+
+    async def run(index: int, job: Callable[[], Awaitable[ResultT]], scope: anyio.CancelScope) -> None:
+        try:
+            results[index] = await job()
+        except Exception as error:  # raised again below as itself, not as a group
+            errors.append(error)
+            scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for index, job in enumerate(jobs):
+            group.start_soon(run, index, job, group.cancel_scope)
+    if errors:
+        raise errors[0]
+    return [results[index] for index in range(len(jobs))]
