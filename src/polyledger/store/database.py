@@ -1,0 +1,228 @@
+"""Opening the DuckDB file: schema, views, limits, transactions, and errors in plain words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from polyledger import __version__
+from polyledger.domain.errors import (
+    PolyledgerError,
+    StorageFullError,
+    UsageError,
+    WorkspaceError,
+    WorkspaceLockedError,
+    WorkspaceVersionError,
+)
+
+FORMAT_VERSION: Final = 1
+SCHEMAS: Final = ("dim", "chain", "claim", "meta", "book")
+# Views in the order of their dependencies; each is models/NAME.sql.
+MODELS: Final = (
+    "book/protocol",
+    "book/currencies",
+    "book/lines",
+    "book/transfer_lines",
+    "book/differences",
+    "book/wallet_events",
+    "book/conversion_cash",
+    "book/holdings",
+    "book/group_cash",
+    "book/accounts_aside",
+    "book/payouts",
+    "book/market_names",
+    "book/event_names",
+    "book/condition_facts",
+    "book/token_positions",
+    "book/condition_positions",
+    "book/wallet_conditions",
+    "book/neg_risk_groups",
+    "book/group_positions",
+    "book/wallet_categories",
+    "book/trade_attribution",
+    "main/fills",
+    "main/journal",
+    "main/conditions",
+    "main/tokens",
+    "main/resolutions",
+    "main/markets",
+    "main/events",
+    "main/positions",
+    "main/wallets",
+    "main/coverage",
+    "main/claims",
+    "main/trades",
+)
+
+
+def sql_text(package: str, name: str) -> str:
+    """The text of one of the package's .sql files, e.g. ``sql_text("polyledger.store", "models/book/lines.sql")``."""
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+@contextmanager
+def plain_errors(path: Path | str) -> Iterator[None]:
+    """Turn DuckDB's errors about files and space into ours; everything else passes through."""
+    try:
+        yield
+    except duckdb.Error as error:
+        text = str(error)
+        lowered = text.lower()
+        if "no space left" in lowered or "disk quota" in lowered or "max_temp_directory_size" in lowered:
+            raise StorageFullError(
+                f"The disk that holds {path} is full ({text.splitlines()[0]})",
+                "Everything committed before is safe. Free some space and run the same command again: "
+                "it goes on where it was",
+            ) from error
+        if "could not set lock" in lowered or "conflicting lock" in lowered:
+            raise WorkspaceLockedError(
+                f"Another process has {path} open ({text.splitlines()[0]})",
+                "Wait until it ends or stop it, then run the same command again",
+            ) from error
+        if isinstance(error, duckdb.IOException | duckdb.SerializationException):
+            raise WorkspaceError(
+                f"{path} cannot be read or written as a ledger ({text.splitlines()[0]})",
+                "Check that it is a polyledger workspace and that you may read and write it; "
+                "a damaged file can be moved away and built again with 'polyledger sync'",
+            ) from error
+        raise
+
+
+class Database:
+    """One open ledger file.
+
+    `connection` is the writing connection and belongs to one thread at a time (`write_lock`); readers take `cursor()`,
+    which sees the last committed state.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool, memory_limit: str | None, threads: int | None) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.write_lock = threading.RLock()
+        config: dict[str, Any] = {"temp_directory": str(path.parent / ".spill"), "preserve_insertion_order": False}
+        if memory_limit:
+            config["memory_limit"] = memory_limit
+        if threads:
+            config["threads"] = threads
+        with plain_errors(path):
+            self.connection = duckdb.connect(str(path), read_only=read_only, config=config)
+        try:
+            self._check_format()
+        except PolyledgerError:
+            self.connection.close()
+            raise
+
+    def _check_format(self) -> None:
+        tables = self.connection.execute(
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'meta' AND table_name = 'format'"
+        ).fetchall()
+        if not tables[0][0]:
+            if self.read_only:
+                raise WorkspaceError(f"{self.path} is not a ledger", "Run 'polyledger sync' in this workspace first")
+            self._create()
+            return
+        ((version, created_by),) = self.connection.execute("SELECT version, created_by FROM meta.format").fetchall()
+        if version > FORMAT_VERSION:
+            raise WorkspaceVersionError(
+                f"{self.path} has format {version}, made by polyledger {created_by}; "
+                f"this is polyledger {__version__}, which knows formats up to {FORMAT_VERSION}",
+                "Install the newer polyledger; nothing was changed",
+            )
+
+    def _create(self) -> None:
+        with plain_errors(self.path), self.transaction():
+            for schema in SCHEMAS:
+                self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            folder = resources.files("polyledger.store").joinpath("schema")
+            for schema in SCHEMAS:
+                for file in sorted(folder.joinpath(schema).iterdir(), key=lambda entry: entry.name):
+                    self.connection.execute(file.read_text(encoding="utf-8"))
+            for model in MODELS:
+                self.connection.execute(sql_text("polyledger.store", f"models/{model}.sql"))
+            self.connection.execute("INSERT INTO meta.format VALUES (?, ?)", [FORMAT_VERSION, __version__])
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """All or nothing: commits at the end, rolls back when anything goes wrong."""
+        with self.write_lock, plain_errors(self.path):
+            self.connection.execute("BEGIN TRANSACTION")
+            try:
+                yield self.connection
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own for reading while another thread writes."""
+        return self.connection.cursor()
+
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """All rows of a small result."""
+        with plain_errors(self.path):
+            cursor = self.cursor()
+            try:
+                return cursor.execute(sql, parameters).fetchall()
+            finally:
+                cursor.close()
+
+    def arrow(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
+        """A result as an Arrow table."""
+        with plain_errors(self.path):
+            cursor = self.cursor()
+            try:
+                return cursor.sql(sql, params=parameters).to_arrow_table()
+            finally:
+                cursor.close()
+
+    def setting(self, name: str) -> str | None:
+        """A value of meta.settings, or None."""
+        rows = self.query("SELECT value FROM meta.settings WHERE name = ?", [name])
+        return str(rows[0][0]) if rows else None
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Store a value; call it inside `transaction`."""
+        self.connection.execute("DELETE FROM meta.settings WHERE name = ?", [name])
+        self.connection.execute("INSERT INTO meta.settings VALUES (?, ?)", [name, value])
+
+    def close(self) -> None:
+        """Write everything down and let go of the file."""
+        self.connection.close()
+
+
+def user_query(path: Path, sql: str) -> pa.Table:
+    """Run a user's SQL read-only on a connection of its own, with access to files and the network switched off."""
+    if not path.exists():
+        raise WorkspaceError(f"There is no ledger at {path}", "Run 'polyledger sync' in this workspace first")
+    with plain_errors(path):
+        connection = duckdb.connect(str(path), read_only=True, config={"preserve_insertion_order": False})
+    try:
+        return locked_query(connection, sql)
+    finally:
+        connection.close()
+
+
+def locked_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    """Run one read-only statement on `connection`, after switching off access to files, network and settings."""
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    try:
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1:
+            raise UsageError(f"This is {len(statements)} SQL statements, not one", "Give one query at a time")
+        result = connection.execute(statements[0])
+        if result.description is None:
+            raise UsageError("This statement returns no rows", "Give a query, such as SELECT … FROM fills")
+        return result.to_arrow_table()
+    except duckdb.Error as error:
+        raise UsageError(
+            f"The query was refused: {str(error).strip()}",
+            "The ledger is read-only for SQL and files cannot be reached; 'SHOW TABLES' lists what can be read",
+        ) from error

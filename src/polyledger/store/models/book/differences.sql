@@ -1,0 +1,13 @@
+-- Per transaction, account and asset: transfers less journal. No row where the books balance.
+-- Read it with a range of tx; collaterals that are not Polymarket's are left out.
+CREATE VIEW book.differences AS
+SELECT l.tx, coalesce(c.clearing, l.account) AS account, l.token, l.currency, sum(l.amount) AS difference
+FROM (
+    SELECT tx, account, token, currency, -amount AS amount FROM book.lines
+    WHERE token IS NOT NULL OR currency <> 0
+    UNION ALL
+    SELECT tx, account, token, currency, amount FROM book.transfer_lines WHERE NOT plain
+) AS l
+LEFT JOIN dim.contracts AS c ON c.account = l.account
+GROUP BY l.tx, coalesce(c.clearing, l.account), l.token, l.currency
+HAVING sum(l.amount) <> 0;

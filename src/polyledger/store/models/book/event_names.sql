@@ -1,0 +1,20 @@
+-- One row per event: the latest claim, with its category (its own if set, else the first matching tag of the category
+-- table, else Uncategorized).
+CREATE VIEW book.event_names AS
+WITH latest AS (SELECT event_id, max(evidence_id) AS evidence_id FROM claim.events GROUP BY event_id),
+current AS (
+    SELECT e.* FROM claim.events AS e JOIN latest AS l ON l.event_id = e.event_id AND l.evidence_id = e.evidence_id
+),
+tagged AS (
+    SELECT t.event_id, min(k.position) AS position
+    FROM (SELECT event_id, unnest(tags) AS tag FROM current) AS t
+    JOIN book.categories AS k ON k.tag = t.tag
+    GROUP BY t.event_id
+)
+SELECT c.event_id, c.title, c.slug, c.series_slug, c.neg_risk_market_id, c.tags,
+       coalesce(nullif(c.category, ''), k.category, 'Uncategorized') AS category,
+       CASE WHEN nullif(c.category, '') IS NOT NULL THEN 'event' WHEN k.category IS NOT NULL THEN 'tag:' || k.tag
+            ELSE 'none' END AS category_rule
+FROM current AS c
+LEFT JOIN tagged AS t ON t.event_id = c.event_id
+LEFT JOIN book.categories AS k ON k.position = t.position;

@@ -1,0 +1,13 @@
+-- ERC-1155 TransferSingle and TransferBatch, one row per item. `plain` marks a transfer that no protocol event explains:
+-- somebody sent shares to somebody.
+CREATE TABLE chain.share_transfers (
+    tx BIGINT NOT NULL,
+    log_index INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    contract INTEGER NOT NULL,
+    sender INTEGER NOT NULL,
+    recipient INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    amount BIGINT NOT NULL,
+    plain BOOLEAN NOT NULL
+);

@@ -1,0 +1,1 @@
+CREATE TABLE meta.settings (name VARCHAR NOT NULL, value VARCHAR NOT NULL);
