@@ -17,10 +17,15 @@ from starlette.types import Receive, Scope, Send
 from polyledger.domain.errors import ConfigurationError
 from polyledger.replica.catalogue import Catalogue
 from polyledger.replica.chain import BranchPlan, Chain, HeadPlan
+from polyledger.replica.clob import Clob
+from polyledger.replica.data_v1 import DataV1
+from polyledger.replica.data_v2 import DataV2
 from polyledger.replica.fault_layer import Connections, FaultLayer
 from polyledger.replica.faults import Dice, Faults, HttpFaults, parse_faults
+from polyledger.replica.fills import Fills
 from polyledger.replica.gamma import Gamma
 from polyledger.replica.rpc import Pieces, RpcNode
+from polyledger.replica.wallets import Wallets
 from polyledger.replica.world import World
 
 _PORTION = 1 << 20  # bytes handed to the connection at a time
@@ -87,9 +92,18 @@ class Replica:
 
     def routes(self) -> list[BaseRoute]:
         """Every route of the replica."""
+
+        def faults() -> Faults:
+            return self.faults
+
+        fills = Fills(self.chain)
+        older = DataV1(self.catalogue, fills, Wallets(self.chain, fills), faults)
+        newer = DataV2(self.catalogue, fills, faults)
         return [
             Route("/rpc", self._rpc, methods=["POST"]),
-            Mount("/gamma", routes=Gamma(self.catalogue, lambda: self.faults).routes()),
+            Mount("/gamma", routes=Gamma(self.catalogue, fills, faults).routes()),
+            Mount("/clob", routes=Clob(self.catalogue, fills, faults).routes()),
+            Mount("/data", routes=[*newer.routes(), *older.routes()]),
             Route("/stats", self._stats),
             Route("/stats/reset", self._reset_stats, methods=["POST"]),
             Route("/control", self._control, methods=["POST"]),

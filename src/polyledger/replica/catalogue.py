@@ -6,11 +6,14 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from polyledger.ctf.contracts import ContractSet, Role
+from polyledger.ctf.identity import token_ids
 from polyledger.replica.chain import Chain
 from polyledger.replica.logs import LogFilter, LogIndex
 from polyledger.replica.world import MarketRecord
 
 _PREPARATION = "0xab3760c3bd2bb38b5bcf54dc79802ed67338b4cf29f3054ded67ed24661e4177"
+_FIRST_NAMELESS = 1_000_000  # ids of markets that the world does not name
 _RESOLUTION = "0xb44d84d3289691f71497564b85d4233648d9dbae8cbdbb4329f301c3a0185894"
 
 
@@ -83,8 +86,10 @@ class Catalogue:
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
         self._facts: dict[int, tuple[LogIndex, _Facts]] = {}
-        self._markets = chain.world.markets or []
-        self._recorded = frozenset(self._facts_of(chain.world.logs).preparations)
+        prepared = self._facts_of(chain.world.logs).preparations
+        self._recorded = frozenset(prepared)
+        named = chain.world.markets
+        self._markets = _nameless(prepared.values()) if named is None else named
         self._by_condition = {market.condition_id: market for market in self._markets}
         self._by_token = {token: market for market in self._markets for token in market.token_ids}
         self._events = {event.event_id: event for event in _events(self._markets)}
@@ -157,6 +162,37 @@ class Catalogue:
                 )
         self._facts[id(index)] = (index, facts)
         return facts
+
+
+def _nameless(preparations: Iterable[Preparation]) -> list[MarketRecord]:
+    """Markets of a world that comes without names: the ids follow from the chain, the names are plain numbers."""
+    contracts = ContractSet.mainnet()
+    adapter, wrapped = contracts.address_bytes(Role.NEG_RISK_ADAPTER), contracts.address_bytes(Role.WRAPPED_COLLATERAL)
+    markets = []
+    for number, prepared in enumerate(preparations):
+        oracle = bytes.fromhex(prepared.oracle[2:])
+        is_neg_risk = oracle == adapter
+        collateral = wrapped if is_neg_risk else contracts.address_bytes(Role.COLLATERAL)
+        tokens = token_ids(bytes.fromhex(prepared.condition_id[2:]), prepared.slots, collateral)
+        group = prepared.question_id[:-2] + "00" if is_neg_risk else None
+        is_binary = prepared.slots == 2
+        markets.append(
+            MarketRecord(
+                market_id=str(_FIRST_NAMELESS + number),
+                condition_id=prepared.condition_id,
+                question_id=prepared.question_id,
+                oracle=prepared.oracle,
+                token_ids=[str(token) for token in tokens],
+                outcomes=["Yes", "No"] if is_binary else [f"Outcome {at}" for at in range(prepared.slots)],
+                question=f"Unnamed question {number}",
+                slug=f"unnamed-question-{number}",
+                event_id=str(_FIRST_NAMELESS + number) if group is None else str(zlib.crc32(group.encode()) >> 1),
+                neg_risk=is_neg_risk,
+                neg_risk_market_id=group,
+                neg_risk_index=int(prepared.question_id[-2:], 16) if is_neg_risk else None,
+            )
+        )
+    return markets
 
 
 def _events(markets: Iterable[MarketRecord]) -> list[Event]:

@@ -7,10 +7,9 @@ unknown ids are absent without a word; deep offsets are refused.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -19,6 +18,8 @@ from starlette.routing import Route
 
 from polyledger.replica.catalogue import Catalogue, Event
 from polyledger.replica.faults import Faults
+from polyledger.replica.fills import Fills
+from polyledger.replica.gamma_rows import GammaRows, Row
 from polyledger.replica.paging import make_cursor, query_digest, read_cursor
 from polyledger.replica.world import MarketRecord
 
@@ -26,7 +27,6 @@ _PAGE_CAP = 100
 _PAGE_DEFAULT = 20
 _OFFSET_CAP = 2_000
 _LONGEST_REQUEST_LINE = 8_000
-_OPTIONAL_ORDERS = frozenset({"startDate", "endDate", "closedTime", "updatedAt", "volumeNum", "liquidityNum"})
 _PAGING = frozenset({"after_cursor", "limit", "cursor", "next_cursor"})
 _CACHED = {"cache-control": "public, max-age=300"}
 _DEPRECATED = _CACHED | {
@@ -35,15 +35,25 @@ _DEPRECATED = _CACHED | {
     "warning": '299 - "use /markets/keyset"',
 }
 
-Row = dict[str, Any]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing(Generic[Item]):
+    """How a list route finds its items, in order, shows them and numbers them."""
+
+    select: Callable[[QueryParams], list[Item]]
+    row: Callable[[Item], Row]
+    number: Callable[[Item], int]
 
 
 class Gamma:
     """The routes of the service, over a catalogue."""
 
-    def __init__(self, catalogue: Catalogue, faults: Callable[[], Faults]) -> None:
+    def __init__(self, catalogue: Catalogue, fills: Fills, faults: Callable[[], Faults]) -> None:
         self._catalogue = catalogue
         self._faults = faults
+        self._rows = GammaRows(catalogue, fills, faults)
 
     def routes(self) -> list[Route]:
         """Routes below the service's root."""
@@ -68,16 +78,16 @@ class Gamma:
         return PlainTextResponse("OK")
 
     async def _keyset_markets(self, request: Request) -> Response:
-        return self._keyset(request, "markets", self._market_rows)
+        return self._keyset(request, "markets", self._markets_listing(request.query_params))
 
     async def _keyset_events(self, request: Request) -> Response:
-        return self._keyset(request, "events", self._event_rows)
+        return self._keyset(request, "events", self._events_listing())
 
     async def _legacy_markets(self, request: Request) -> Response:
-        return self._legacy(request, self._market_rows)
+        return self._legacy(request, self._markets_listing(request.query_params))
 
     async def _legacy_events(self, request: Request) -> Response:
-        return self._legacy(request, self._event_rows)
+        return self._legacy(request, self._events_listing())
 
     async def _market_by_id(self, request: Request) -> Response:
         return self._single_market(request, "market_id", request.path_params["id"])
@@ -127,65 +137,77 @@ class Gamma:
         for market in self._visible_markets():
             if getattr(market, field) == value:
                 tags = request.query_params.get("include_tag") == "true"
-                return JSONResponse(self._market_row(market, include_tags=tags), headers=_CACHED)
+                return JSONResponse(self._rows.market_row(market, include_tags=tags), headers=_CACHED)
         return _not_found()
 
     def _single_event(self, field: str, value: str) -> Response:
         for event in self._catalogue.events():
             if getattr(event, field) == value:
-                return JSONResponse(self._event_row(event), headers=_CACHED)
+                return JSONResponse(self._rows.event_row(event), headers=_CACHED)
         return _not_found()
 
-    def _keyset(self, request: Request, name: str, rows_of: Callable[[QueryParams], list[Row]]) -> Response:
+    def _keyset(self, request: Request, name: str, listing: _Listing[Any]) -> Response:
         parameters = request.query_params
-        refusal = _too_long(request)
-        if refusal is not None:
-            return refusal
+        if _is_too_long(request):
+            return _uri_too_long()
         if "offset" in parameters:
             return _invalid("offset is not supported here, use after_cursor")
         digest = query_digest(request.url.path, parameters.multi_items(), _PAGING)
         cursor = parameters.get("after_cursor")
-        after = read_cursor(cursor, digest) if cursor else 0
-        if after is None:
+        numbers = read_cursor(cursor, digest) if cursor else [0]
+        if numbers is None:
             return _invalid("after_cursor is not valid for this query")
+        after = numbers[0]
         try:
-            rows = rows_of(parameters)
             limit = _page_size(parameters)
+            # By id, the cursor holds the last id handed out, so that new rows do not move the page.
+            left = listing.select(parameters)
+            left = [one for one in left if listing.number(one) > after] if _is_by_id(parameters) else left[after:]
         except ValueError as error:
             return _invalid(str(error))
-        # Ordered by id, ascending; the cursor holds the last id handed out, so that new rows do not move the page.
-        left = [row for row in rows if int(row["id"]) > after] if _is_by_id(parameters) else rows[after:]
         page = left[:limit]
-        answer: Row = {name: page}
+        answer: Row = {name: [listing.row(one) for one in page]}
         if len(left) > limit:
-            position = int(page[-1]["id"]) if _is_by_id(parameters) else after + len(page)
+            position = listing.number(page[-1]) if _is_by_id(parameters) else after + len(page)
             answer["next_cursor"] = make_cursor(digest, position)
         return JSONResponse(answer, headers=_CACHED)
 
-    def _legacy(self, request: Request, rows_of: Callable[[QueryParams], list[Row]]) -> Response:
-        refusal = _too_long(request)
-        if refusal is not None:
-            return refusal
+    def _legacy(self, request: Request, listing: _Listing[Any]) -> Response:
+        if _is_too_long(request):
+            return _uri_too_long()
         try:
             offset, limit = _whole(request.query_params, "offset", 0), _page_size(request.query_params)
             if offset > _OFFSET_CAP:
                 return _invalid("offset too large, use /markets/keyset for deeper pagination")
-            rows = rows_of(request.query_params)
+            page = listing.select(request.query_params)[offset : offset + limit]
         except ValueError as error:
             return _invalid(str(error))
-        return JSONResponse(rows[offset : offset + limit], headers=_DEPRECATED)
+        return JSONResponse([listing.row(one) for one in page], headers=_DEPRECATED)
+
+    def _markets_listing(self, parameters: QueryParams) -> _Listing[MarketRecord]:
+        include = parameters.get("include_tag") == "true"
+        return _Listing(
+            select=lambda query: _ordered(self._selected_markets(query), query, self._rows.market_key),
+            row=lambda market: self._rows.market_row(market, include_tags=include),
+            number=lambda market: int(market.market_id),
+        )
+
+    def _events_listing(self) -> _Listing[Event]:
+        return _Listing(
+            select=lambda query: _ordered(self._selected_events(query), query, self._rows.event_key),
+            row=self._rows.event_row,
+            number=lambda event: int(event.event_id),
+        )
 
     def _visible_markets(self) -> list[MarketRecord]:
         missing = frozenset(self._faults().markets.missing_gamma)
         return [market for market in self._catalogue.markets() if market.condition_id not in missing]
 
-    def _is_closed(self, market: MarketRecord) -> bool:
-        return self._catalogue.resolution(market.condition_id) is not None
-
-    def _market_rows(self, parameters: QueryParams) -> list[Row]:
-        markets = self._visible_markets()
+    def _selected_markets(self, parameters: QueryParams) -> list[MarketRecord]:
+        if parameters.get("version") == "v2":
+            return []
         closed = parameters.get("closed", "false") == "true"
-        wanted: list[Callable[[MarketRecord], bool]] = [lambda market: self._is_closed(market) == closed]
+        wanted: list[Callable[[MarketRecord], bool]] = [lambda market: self._rows.is_closed(market) == closed]
         for name, field in (("id", "market_id"), ("slug", "slug")):
             if name in parameters:
                 wanted.append(_among(field, parameters.getlist(name)))
@@ -198,19 +220,26 @@ class Gamma:
         if "tag_id" in parameters:
             tag = parameters["tag_id"]
             wanted.append(lambda market: any(one["id"] == tag for one in self._catalogue.event_of(market).tags))
-        if parameters.get("version") == "v2":
-            return []
-        include = parameters.get("include_tag") == "true"
-        rows = [
-            self._market_row(market, include_tags=include) for market in markets if all(test(market) for test in wanted)
-        ]
-        return _ordered(rows, parameters)
+        return [market for market in self._candidates(parameters) if all(test(market) for test in wanted)]
 
-    def _event_rows(self, parameters: QueryParams) -> list[Row]:
+    def _candidates(self, parameters: QueryParams) -> list[MarketRecord]:
+        """Markets that may match, by id: found by condition or token when the query names some, else all."""
+        missing = frozenset(self._faults().markets.missing_gamma)
+        catalogue = self._catalogue
+        if "condition_ids" in parameters:
+            found = [catalogue.market_of_condition(condition) for condition in parameters.getlist("condition_ids")]
+        elif "clob_token_ids" in parameters:
+            found = [catalogue.market_of_token(token) for token in parameters.getlist("clob_token_ids")]
+        else:
+            return self._visible_markets()
+        markets = {int(market.market_id): market for market in found if market is not None}
+        return [markets[number] for number in sorted(markets) if markets[number].condition_id not in missing]
+
+    def _selected_events(self, parameters: QueryParams) -> list[Event]:
         closed = parameters.get("closed", "false") == "true"
-        rows = []
+        selected = []
         for event in self._catalogue.events():
-            if all(self._is_closed(market) for market in event.markets) != closed:
+            if all(self._rows.is_closed(market) for market in event.markets) != closed:
                 continue
             if "id" in parameters and event.event_id not in parameters.getlist("id"):
                 continue
@@ -221,79 +250,8 @@ class Gamma:
                 continue
             if "tag_id" in parameters and not {tag["id"] for tag in event.tags} & set(parameters.getlist("tag_id")):
                 continue
-            rows.append(self._event_row(event))
-        return _ordered(rows, parameters)
-
-    def _market_row(self, market: MarketRecord, *, include_tags: bool, embed_event: bool = True) -> Row:
-        resolution = self._catalogue.resolution(market.condition_id)
-        preparation = self._catalogue.preparation(market.condition_id)
-        slots = len(market.outcomes)
-        prices = [1 / slots] * slots if resolution is None else resolution.prices
-        row: Row = {
-            "id": market.market_id,
-            "question": market.question,
-            "conditionId": market.condition_id,
-            "questionID": market.question_id,
-            "slug": market.slug,
-            "description": f"Resolves as the recorded world says. {market.question}",
-            "resolutionSource": "",
-            "outcomes": json.dumps(market.outcomes),
-            "outcomePrices": json.dumps([f"{price:g}" for price in prices]),
-            "clobTokenIds": json.dumps(market.token_ids),
-            "category": None,  # empty on newer markets; the event and its tags carry it
-            "active": True,
-            "closed": resolution is not None,
-            "archived": False,
-            "restricted": True,
-            "acceptingOrders": resolution is None,
-            "enableOrderBook": True,
-            "negRisk": market.neg_risk,
-            "negRiskMarketID": market.neg_risk_market_id or "",
-            "negRiskRequestID": "",
-            "umaResolutionStatus": "" if resolution is None else "resolved",
-            "umaResolutionStatuses": json.dumps([] if resolution is None else ["proposed", "resolved"]),
-            "resolvedBy": market.oracle,
-            "orderMinSize": 5,
-            "orderPriceMinTickSize": 0.001,
-            "marketMakerAddress": "",
-        }
-        if preparation is not None:
-            row["createdAt"] = row["startDate"] = _rfc3339(preparation.timestamp)
-            row["startDateIso"] = row["startDate"][:10]
-        if resolution is not None:
-            row["closedTime"] = datetime.fromtimestamp(resolution.timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S+00")
-            row["updatedAt"] = _rfc3339(resolution.timestamp)
-        event = self._catalogue.event_of(market)
-        if embed_event:
-            row["events"] = [self._event_head(event)]
-        if include_tags:
-            row["tags"] = event.tags
-        return row
-
-    def _event_head(self, event: Event) -> Row:
-        return {
-            "id": event.event_id,
-            "ticker": event.slug,
-            "slug": event.slug,
-            "title": event.title,
-            "description": "",
-            "category": event.category,
-            "active": True,
-            "closed": all(self._is_closed(market) for market in event.markets),
-            "archived": False,
-            "restricted": True,
-            "negRisk": event.neg_risk,
-            "negRiskMarketID": event.markets[0].neg_risk_market_id or "",
-            "enableNegRisk": event.neg_risk,
-        }
-
-    def _event_row(self, event: Event) -> Row:
-        markets = [
-            self._market_row(market, include_tags=False, embed_event=False)
-            for market in event.markets
-            if market.condition_id not in self._faults().markets.missing_gamma
-        ]
-        return self._event_head(event) | {"markets": markets, "series": [], "tags": event.tags}
+            selected.append(event)
+        return selected
 
 
 def _among(field: str, values: Sequence[str]) -> Callable[[MarketRecord], bool]:
@@ -305,19 +263,14 @@ def _is_by_id(parameters: QueryParams) -> bool:
     return parameters.get("order", "id") == "id" and parameters.get("ascending", "true") == "true"
 
 
-def _ordered(rows: list[Row], parameters: QueryParams) -> list[Row]:
+def _ordered(items: list[Item], parameters: QueryParams, key: Callable[[Item, str], Any]) -> list[Item]:
+    if _is_by_id(parameters):
+        return items
     ascending = parameters.get("ascending", "true") == "true"
+    ordered = list(items)
     for name in reversed(parameters.get("order", "id").split(",")):
-        if rows and name not in rows[0] and name not in _OPTIONAL_ORDERS:
-            raise ValueError("order fields are not valid")
-        rows.sort(key=lambda row: _sort_key(row.get(name), numeric=name == "id"), reverse=not ascending)
-    return rows
-
-
-def _sort_key(value: Any, *, numeric: bool) -> tuple[bool, Any]:
-    if value is None:
-        return (True, 0)
-    return (False, int(value) if numeric else value)
+        ordered.sort(key=lambda item: key(item, name), reverse=not ascending)
+    return ordered
 
 
 def _page_size(parameters: QueryParams) -> int:
@@ -333,13 +286,11 @@ def _whole(parameters: QueryParams, name: str, default: int) -> int:
     return int(text)
 
 
-def _rfc3339(timestamp: int) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _is_too_long(request: Request) -> bool:
+    return len(request.url.path) + len(request.url.query) > _LONGEST_REQUEST_LINE
 
 
-def _too_long(request: Request) -> Response | None:
-    if len(request.url.path) + len(request.url.query) <= _LONGEST_REQUEST_LINE:
-        return None
+def _uri_too_long() -> Response:
     return HTMLResponse("<html><head><title>414 Request-URI Too Large</title></head></html>", status_code=414)
 
 

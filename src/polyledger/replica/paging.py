@@ -1,4 +1,4 @@
-"""Opaque, signed cursors: bound to the query they were made for, as the services bind theirs."""
+"""Opaque cursors, bound to the query they were made for as the services bind theirs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def query_digest(route: str, parameters: Iterable[tuple[str, str]], ignored: fro
     return hashlib.sha256(json.dumps([route, kept]).encode()).hexdigest()[:16]
 
 
-def make_cursor(digest: str, position: int) -> str:
-    """A cursor that leads on from `position`, the number of rows handed out so far."""
-    return base64.urlsafe_b64encode(f"{digest}:{position}".encode()).decode()
+def make_cursor(digest: str, *numbers: int) -> str:
+    """A cursor that holds some whole numbers, such as where the next page begins."""
+    return base64.urlsafe_b64encode(f"{digest}:{','.join(map(str, numbers))}".encode()).decode()
 
 
-def read_cursor(cursor: str, digest: str) -> int | None:
-    """The position a cursor holds; None when it is no cursor of ours or was made for another query."""
+def read_cursor(cursor: str, digest: str) -> list[int] | None:
+    """The numbers a cursor holds; None when it is no cursor of ours or was made for another query."""
     try:
-        made_for, position = base64.urlsafe_b64decode(cursor.encode()).decode().split(":")
-        return int(position) if made_for == digest else None
+        made_for, numbers = base64.urlsafe_b64decode(cursor.encode()).decode().split(":")
+        return [int(number) for number in numbers.split(",")] if made_for == digest else None
     except ValueError:
         return None
