@@ -6,53 +6,24 @@ Nothing is believed without its evidence: the request that was made, the bytes t
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 import msgspec
 
 from polyledger.domain.errors import SchemaMismatchError, SourceError, UpstreamUnavailableError
 from polyledger.domain.records import Lookup
+from polyledger.net import HttpAnswer, HttpClient, mask_url
 
 RecordT = TypeVar("RecordT")
 ResultT = TypeVar("ResultT")
 Params = Sequence[tuple[str, str]]
 
-_ATTEMPTS_AT_BROKEN_BODY = 4
 _LONGEST_QUOTE = 120
-
-
-class HttpAnswer(Protocol):
-    """What a client returns for one request: the bytes as they came, whatever the status."""
-
-    @property
-    def url(self) -> str:
-        """The URL that was asked, query included."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def body(self) -> bytes:
-        """The body, decompressed."""
-
-    @property
-    def received_at(self) -> float:
-        """When the body was complete: seconds since 1970, UTC."""
-
-
-class HttpReader(Protocol):
-    """The door to the network that a source is given.
-
-    It waits for its rate limit, repeats what may be repeated (connection errors, 429, 5xx) and raises
-    UpstreamUnavailableError when that did not help. Other statuses come back as answers.
-    """
-
-    async def get(self, url: str, params: Params = ()) -> HttpAnswer:
-        """Answer of one GET request; `params` are repeated where a name occurs twice."""
+_FOREIGN_BODIES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,27 +86,39 @@ class Page(Generic[RecordT]):
     evidence: Evidence
 
 
-async def fetch(source: str, client: HttpReader, url: str, params: Params) -> tuple[Evidence, Any]:
+async def fetch(source: str, client: HttpClient, url: str, params: Params) -> tuple[Evidence, Any]:
     """One GET and its decoded JSON body, None for an error status whose body is not JSON.
 
-    A body that breaks off in mid-text is asked for again a few times before it counts as a failure.
+    JSON that breaks off is asked for again by the client's policy, a page of something else a few times: services put
+    HTML in between under load, a wrong address gives nothing else. Evidence carries the masked address.
 
     Raises:
-        UpstreamUnavailableError: with status 200 the body never was JSON.
+        UpstreamUnavailableError: no usable answer after all repeats.
+        SourceError: an answer that is not JSON at all although its status is 200.
     """
-    for _ in range(_ATTEMPTS_AT_BROKEN_BODY):
-        answer = await client.get(url, params)
-        evidence = Evidence(source, url, tuple(params), answer.status, answer.body, answer.received_at)
+    document: Any = None
+    foreign = 0
+
+    def check(answer: HttpAnswer) -> None:
+        nonlocal document, foreign
+        document = None
         try:
-            return evidence, msgspec.json.decode(answer.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            document = msgspec.json.decode(answer.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if answer.status != 200:
-                return evidence, None
-    raise UpstreamUnavailableError(
-        f"{source} at {url} sent {_ATTEMPTS_AT_BROKEN_BODY} times something that is not complete JSON:"
-        f" {quote_body(evidence)}",
-        f"Try again later, or correct {source}.url",
-    )
+                return
+            if answer.body.strip() and not answer.body.lstrip().startswith((b"{", b"[")):
+                foreign += 1
+                if foreign >= _FOREIGN_BODIES:
+                    raise SourceError(
+                        f"{source} at {answer.url} sent {foreign} times something that is not JSON: {answer.excerpt()}",
+                        f"Check {source}.url",
+                    ) from error
+            raise UpstreamUnavailableError(f"{answer.url} sent JSON that breaks off ({error})") from error
+
+    answer = await client.fetch("GET", url, params=params, check=check)
+    evidence = Evidence(source, mask_url(url), tuple(params), answer.status, answer.body, time.time())
+    return evidence, document
 
 
 def require_success(evidence: Evidence, document: Any) -> None:
@@ -206,7 +189,7 @@ def require_fields(source: str, rows: Sequence[Any], fields: Sequence[str], leas
 
 
 async def all_of(jobs: Sequence[Callable[[], Awaitable[ResultT]]]) -> list[ResultT]:
-    """The results of all jobs, run at the same time, in the order given. The first error ends the rest and is raised."""
+    """The results of all jobs, run at the same time, in the order given. The first error ends the rest."""
     results: dict[int, ResultT] = {}
     errors: list[Exception] = []
 

@@ -14,10 +14,10 @@ from polyledger.domain.categories import slug_of_label
 from polyledger.domain.errors import MalformedIdError, SchemaMismatchError, SourceError
 from polyledger.domain.ids import normal_condition, normal_hash, normal_token
 from polyledger.domain.records import PAYOUT_SCALE, Lookup, MarketRecord, MarketState, Settlement
+from polyledger.net import HttpClient
 from polyledger.sources.answers import (
     Answer,
     Evidence,
-    HttpReader,
     Page,
     PageGuard,
     all_of,
@@ -46,7 +46,7 @@ class ClobSource:
         url: the base address.
     """
 
-    def __init__(self, client: HttpReader, url: str) -> None:
+    def __init__(self, client: HttpClient, url: str) -> None:
         self._client = client
         self._url = url.rstrip("/")
 

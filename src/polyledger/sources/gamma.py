@@ -15,10 +15,10 @@ from typing import Any, Final, Generic
 from polyledger.domain.errors import MalformedIdError, SchemaMismatchError
 from polyledger.domain.ids import normal_condition
 from polyledger.domain.records import EventRecord, Lookup, MarketRecord
+from polyledger.net import HttpClient
 from polyledger.sources.answers import (
     Answer,
     Evidence,
-    HttpReader,
     Page,
     PageGuard,
     RecordT,
@@ -69,7 +69,7 @@ def _event_key(row: Mapping[str, Any]) -> str | None:
     return value if isinstance(value, str) else str(value)
 
 
-_MARKETS: Final = _Listing[MarketRecord](
+_MARKETS: Final[_Listing[MarketRecord]] = _Listing(
     path="/markets/keyset",
     rows_field="markets",
     key_parameter="condition_ids",
@@ -79,7 +79,7 @@ _MARKETS: Final = _Listing[MarketRecord](
     parse=market_record,
     record_id=lambda record: record.market_id,
 )
-_EVENTS: Final = _Listing[EventRecord](
+_EVENTS: Final[_Listing[EventRecord]] = _Listing(
     path="/events/keyset",
     rows_field="events",
     key_parameter="id",
@@ -100,7 +100,7 @@ class GammaSource:
         batch: ids per request.
     """
 
-    def __init__(self, client: HttpReader, url: str, *, batch: int = BATCH) -> None:
+    def __init__(self, client: HttpClient, url: str, *, batch: int = BATCH) -> None:
         self._client = client
         self._url = url.rstrip("/")
         self._batch = batch
@@ -161,6 +161,7 @@ class GammaSource:
         answered: dict[str, list[Answer[RecordT]]] = {}
         strangers: list[Answer[RecordT]] = []
         evidence: list[Evidence] = []
+        known = frozenset(keys)
         for closed in (False, True):
             missing = [key for key in keys if key not in answered]
             if not missing:
@@ -174,7 +175,7 @@ class GammaSource:
                 mine = [(key, row) for key, row in keyed if key is not None and key in wanted]
                 for answer in _read(listing, mine, page):
                     answered.setdefault(answer.key, []).append(answer)
-                strangers += [_stranger(key, page) for key, _ in keyed if key is None or key not in wanted]
+                strangers += [_stranger(key, page) for key, _ in keyed if key is None or key not in known]
                 if strangers:  # the filter was not understood: the rest of the list is the whole catalogue
                     break
         return [*_outcomes(listing, keys, answered, strangers, tuple(evidence)), *strangers]
