@@ -114,7 +114,8 @@ def test_a_page_whose_data_is_null_is_an_empty_page() -> None:
 
 def test_a_repeated_cursor_or_page_is_an_error() -> None:
     def same_cursor(request: Request) -> Response:
-        return JSONResponse({"next_cursor": "MTA=", "data": [row(IDS[len(request.query_params["next_cursor"])])]})
+        offset = int(base64.b64decode(request.query_params["next_cursor"]))
+        return JSONResponse({"next_cursor": "MTA=", "data": [row(IDS[offset])]})
 
     def same_page(request: Request) -> Response:
         offset = int(base64.b64decode(request.query_params["next_cursor"]))
@@ -153,12 +154,12 @@ def test_a_field_that_is_missing_in_a_whole_page_is_a_schema_mismatch(field: str
 
 def test_one_bad_row_of_a_page_is_its_own_outcome() -> None:
     rows = [row(condition) for condition in IDS[:3]]
-    rows[1]["tokens"][0]["token_id"] = "0x12"
+    rows[1]["tokens"][0] |= {"token_id": "0x12"}
     (page,) = walk(listing(rows, 3))
     assert [one.state for one in page.answers] == [Lookup.FOUND, Lookup.SCHEMA_MISMATCH, Lookup.FOUND]
     assert "'token_id'" in page.answers[1].reason
     for one in (rows := [row(condition) for condition in IDS[:6]]):
-        one["tokens"][0]["token_id"] = "0x12"
+        one["tokens"][0] |= {"token_id": "0x12"}
     with pytest.raises(SchemaMismatchError, match="'token_id'"):
         walk(listing(rows, 6))
 
