@@ -37,6 +37,15 @@ test: lint types  ## lint, types and the tests
 test-long: setup  ## the long proofs: many kills, fault matrices, long worlds
 	@$(BIN)/python -m pytest -m long
 
+CLIENT := .venv-client
+$(CLIENT)/.current: requirements-client.lock
+	@test -x $(CLIENT)/bin/python || $(PYTHON) -m venv $(CLIENT)
+	@$(CLIENT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-client.lock
+	@touch $(CLIENT)/.current
+
+test-client: setup $(CLIENT)/.current  ## Polymarket's own Python client against the replica
+	@$(CLIENT)/bin/python tests/client/official_client.py $(BIN)/polyledger replica --port 0
+
 bench: setup  ## speed, each figure beside a baseline measured in the same run
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -44,4 +53,4 @@ docs: setup  ## write the generated parts of the documentation
 	@$(BIN)/python -m polyledger.cli.reference docs/reference/cli.md
 
 clean:  ## remove what set-up and runs have made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(CLIENT) build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
