@@ -96,6 +96,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """The console script ``polyledger``."""
+    # A shell starts background jobs with SIGINT ignored; then neither signal would stop us.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

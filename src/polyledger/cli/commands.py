@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from polyledger.cli.progress import ProgressReport
 from polyledger.cli.session import Session, exit_code_of_state
-from polyledger.domain.errors import UsageError
+from polyledger.domain.errors import PolyledgerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,7 +245,12 @@ def replica(
     session.refuse_json()
     if not 0 <= port <= 65535:
         raise UsageError(f"--port {port} is not a port", "Give a number from 0 to 65535")
-    serve_forever(world, port, faults)
+    try:
+        serve_forever(world, port, faults)
+    except SystemExit as error:  # how the server says that it could not listen; it has logged the reason
+        raise PolyledgerError(
+            f"The replica cannot listen on port {port}", "Choose another --port; without one a free port is taken"
+        ) from error
 
 
 def interrupted(session: Session) -> str:

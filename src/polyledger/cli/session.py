@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from polyledger.domain.errors import PolyledgerError, UsageError
 
@@ -36,15 +36,11 @@ class Session:
 
     def out(self) -> Console:
         """The console of the data; 80 columns where the width is not known."""
-        from rich.console import Console
-
-        return Console(highlight=False, soft_wrap=False)
+        return _console(stderr=False)
 
     def err(self) -> Console:
         """The console of progress and messages."""
-        from rich.console import Console
-
-        return Console(stderr=True, highlight=False)
+        return _console(stderr=True)
 
     def open(self, overrides: Overrides | None = None) -> Workspace:
         """The workspace with the settings of its file, the environment and the flags of this call."""
@@ -105,6 +101,17 @@ class Session:
 def exit_code_of_state(state: str) -> int:
     """0 done, 4 partial, 130 interrupted."""
     return {"done": 0, "partial": 4, "interrupted": 130}[state]
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    class Plain(Console):
+        def on_broken_pipe(self) -> NoReturn:
+            # Rich would exit with 1; a reader that has seen enough is no failure.
+            raise BrokenPipeError
+
+    return Plain(stderr=stderr, highlight=False)
 
 
 def program_name() -> str:
