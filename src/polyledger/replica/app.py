@@ -25,6 +25,7 @@ from polyledger.replica.faults import Dice, Faults, HttpFaults, parse_faults
 from polyledger.replica.fills import Fills
 from polyledger.replica.gamma import Gamma
 from polyledger.replica.rpc import Pieces, RpcNode
+from polyledger.replica.subgraph import Subgraph
 from polyledger.replica.wallets import Wallets
 from polyledger.replica.world import World
 
@@ -104,6 +105,7 @@ class Replica:
             Mount("/gamma", routes=Gamma(self.catalogue, fills, faults).routes()),
             Mount("/clob", routes=Clob(self.catalogue, fills, faults).routes()),
             Mount("/data", routes=[*newer.routes(), *older.routes()]),
+            Mount("/subgraph", routes=Subgraph(self.catalogue, faults).routes()),
             Route("/stats", self._stats),
             Route("/stats/reset", self._reset_stats, methods=["POST"]),
             Route("/control", self._control, methods=["POST"]),
