@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from polyledger.cli.app import build_app
 from polyledger.cli.commands import COMMANDS
 from polyledger.cli.reference import EXAMPLES, reference
 from polyledger.config import setting_keys
+from polyledger.ctf import events
+from tests.paths import BIGWORLD_LOGS, DEVWORLD_LOGS, shared_file
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -60,3 +64,15 @@ def test_only_commands_that_exist_are_shown(page: Path) -> None:
     targets = re.findall(r"^[a-z-]+(?=:)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     made = re.findall(r"^\$ make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert set(made) <= set(targets)
+
+
+def test_the_page_on_events_says_what_the_recorded_worlds_hold() -> None:
+    recorded = set()
+    for file in (DEVWORLD_LOGS, shared_file(BIGWORLD_LOGS)):
+        recorded |= {log["topics"][0] for log in json.loads(gzip.decompress(file.read_bytes()))["logs"]}
+    rows = [line for line in (ROOT / "docs/concepts/events.md").read_text(encoding="utf-8").splitlines() if "`" in line]
+    real = {name for row in rows if "| real" in row for name in re.findall(r"`(\w+)`", row)}
+    made = {name for row in rows if "| made" in row for name in re.findall(r"`(\w+)`", row)}
+    for event in (value for value in vars(events).values() if isinstance(value, events.Event)):
+        seen = f"0x{event.topic.hex()}" in recorded
+        assert event.name in (real if seen else made), event.declaration

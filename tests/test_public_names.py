@@ -8,6 +8,7 @@ import inspect
 import pytest
 
 import polyledger
+from polyledger.cli.commands import COMMANDS
 from polyledger.domain import errors
 
 EXIT_CODES = {
@@ -31,7 +32,7 @@ EXIT_CODES = {
     "InterruptedRunError": 130,
 }
 
-COMMANDS = [
+PROMISED_COMMANDS = [
     *(
         "demo",
         "init",
@@ -73,9 +74,7 @@ def test_errors_and_their_exit_codes() -> None:
 
 
 def test_commands() -> None:
-    from polyledger.cli.commands import COMMANDS as present
-
-    assert sorted(present) == sorted(COMMANDS)
+    assert sorted(COMMANDS) == sorted(PROMISED_COMMANDS)
 
 
 @pytest.mark.parametrize(

@@ -131,10 +131,11 @@ def result(session: Session, document: Mapping[str, Any], width: int) -> Iterabl
 
 
 def _extremes(wallets: list[Mapping[str, Any]], width: int) -> Iterable[RenderableType]:
-    ordered: list[Mapping[str, Any] | None] = sorted(wallets, key=lambda row: -Decimal(row["realized_pnl"]))
+    ordered = sorted(wallets, key=lambda row: -Decimal(row["realized_pnl"]))
+    lines: list[Mapping[str, Any] | None] = [*ordered]
     if len(ordered) > 2 * SHOWN:
-        ordered = [*ordered[:SHOWN], None, *ordered[-SHOWN:]]
-    yield wallet_views.wallets_table(ordered, width, address_width=42 if width >= wallet_views.WIDE else 14)
+        lines = [*ordered[:SHOWN], None, *ordered[-SHOWN:]]
+    yield wallet_views.wallets_table(lines, width, address_width=42 if width >= wallet_views.WIDE else 14)
     yield "[dim]P&L of what is settled, the settled share of conditions, and the range in[/]"
     yield "[dim]which the total must end, however the open ones resolve (┊ marks zero).[/]"
 
