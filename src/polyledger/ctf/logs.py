@@ -16,10 +16,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from polyledger.ctf.scan import Scanned, scan_logs
 from polyledger.domain.errors import SchemaMismatchError
 
-LARGEST_TRANSACTION_INDEX: Final = (1 << 16) - 1
 NO_TIMESTAMP: Final = -1
+_LARGEST: Final = {
+    "blockNumber": (1 << 47) - 1,
+    "transactionIndex": (1 << 16) - 1,
+    "logIndex": (1 << 31) - 1,
+    "blockTimestamp": 1 << 40,
+}
 _WORD_TEXT: Final = 66
 _ADDRESS_TEXT: Final = 42
 _MOST_TOPICS: Final = 4
@@ -131,6 +137,36 @@ def columns_from_results(results: Sequence[msgspec.Raw | bytes]) -> LogColumns:
 
 
 def _columns_from_result(result: msgspec.Raw | bytes) -> LogColumns:
+    pieces = scan_logs(result)
+    if pieces is None or not all(_in_range(piece) for piece in pieces):
+        return _columns_by_parsing(result)
+    return LogColumns.concat([_columns_of(piece) for piece in pieces])
+
+
+def _columns_of(scanned: Scanned) -> LogColumns:
+    no_timestamps = np.full(len(scanned.removed), NO_TIMESTAMP, dtype=np.int64)
+    return LogColumns(
+        block=scanned.quantities["blockNumber"],
+        transaction_index=scanned.quantities["transactionIndex"].astype(np.int32),
+        log_index=scanned.quantities["logIndex"].astype(np.int32),
+        timestamp=scanned.quantities.get("blockTimestamp", no_timestamps),
+        block_hash=scanned.fixed["blockHash"],
+        transaction_hash=scanned.fixed["transactionHash"],
+        address=scanned.fixed["address"],
+        topics=scanned.topics,
+        topic_count=scanned.topic_count,
+        removed=scanned.removed,
+        data=scanned.data,
+        data_offset=scanned.data_offset,
+    )
+
+
+def _in_range(scanned: Scanned) -> bool:
+    return all(int(values.max()) <= _LARGEST[name] for name, values in scanned.quantities.items())
+
+
+def _columns_by_parsing(result: msgspec.Raw | bytes) -> LogColumns:
+    """The ordinary way, for answers of any JSON shape; errors name the field."""
     try:
         logs = _DECODER.decode(result)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -142,11 +178,10 @@ def _columns_from_result(result: msgspec.Raw | bytes) -> LogColumns:
         return _no_logs()
     topics, counts = _topics([log.topics for log in logs])
     data, offset = _ragged([log.data for log in logs], "data")
-    transaction_index = _integers([log.transactionIndex for log in logs], "transactionIndex", LARGEST_TRANSACTION_INDEX)
     return LogColumns(
-        block=_integers([log.blockNumber for log in logs], "blockNumber", 1 << 47),
-        transaction_index=transaction_index.astype(np.int32),
-        log_index=_integers([log.logIndex for log in logs], "logIndex", (1 << 31) - 1).astype(np.int32),
+        block=_integers([log.blockNumber for log in logs], "blockNumber"),
+        transaction_index=_integers([log.transactionIndex for log in logs], "transactionIndex").astype(np.int32),
+        log_index=_integers([log.logIndex for log in logs], "logIndex").astype(np.int32),
         timestamp=_timestamps([log.blockTimestamp for log in logs]),
         block_hash=_fixed([log.blockHash for log in logs], _WORD_TEXT, "blockHash"),
         transaction_hash=_fixed([log.transactionHash for log in logs], _WORD_TEXT, "transactionHash"),
@@ -208,7 +243,7 @@ def _from_hex(digits: bytes, field: str, texts: list[str]) -> NDArray[np.uint8]:
         raise _malformed(field, texts, _is_hex) from None
 
 
-def _integers(texts: list[str], field: str, largest: int) -> NDArray[np.int64]:
+def _integers(texts: list[str], field: str) -> NDArray[np.int64]:
     """Hex quantities. Neighbours repeat (logs of one block and transaction), so each distinct text is parsed once."""
     known: dict[str, int] = {}
     for text in set(texts):
@@ -216,7 +251,7 @@ def _integers(texts: list[str], field: str, largest: int) -> NDArray[np.int64]:
             number = int(text, 16) if text.startswith("0x") else -1
         except ValueError:
             number = -1
-        if not 0 <= number <= largest:
+        if not 0 <= number <= _LARGEST[field]:
             raise _malformed(field, [text], lambda _: False)
         known[text] = number
     return np.fromiter(map(known.__getitem__, texts), dtype=np.int64, count=len(texts))
@@ -227,7 +262,7 @@ def _timestamps(texts: list[str | None]) -> NDArray[np.int64]:
     timestamps = np.full(len(texts), NO_TIMESTAMP, dtype=np.int64)
     if given:
         present = np.fromiter((text is not None for text in texts), dtype=np.bool_, count=len(texts))
-        timestamps[present] = _integers(given, "blockTimestamp", 1 << 40)
+        timestamps[present] = _integers(given, "blockTimestamp")
     return timestamps
 
 
