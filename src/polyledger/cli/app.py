@@ -75,6 +75,8 @@ def _dispatch(app: App, tokens: Sequence[str], workspace: Path | None, *, as_jso
         sys.stderr.write(commands.interrupted(session) + "\n")
         return INTERRUPTED
     except PolyledgerError as error:
+        if isinstance(error, InterruptedRunError) and not error.next_step:
+            error = InterruptedRunError(error.what, f"To go on: {session.again(session.command)}")
         return session.fail(error)
     return result or 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from polyledger.cli.progress import ProgressReport
-from polyledger.cli.session import Session, exit_code_of_state
+from polyledger.cli.session import Session, exit_code_of_state, program_name
 from polyledger.domain.errors import PolyledgerError, UsageError
 
 if TYPE_CHECKING:
@@ -255,7 +255,9 @@ def replica(
 
 def interrupted(session: Session) -> str:
     """The last line of a command that was stopped: what is saved and which command goes on."""
-    if session.command not in {"sync", "demo"}:
+    if session.command == "demo":
+        return f"Interrupted; what was fetched is in {session.workspace}. To start again: {program_name()} demo"
+    if session.command != "sync":
         return f"Interrupted; the workspace is unchanged. To run it again: {session.again(session.command)}"
     event = session.progress.last if session.progress is not None else None
     seen = ""
