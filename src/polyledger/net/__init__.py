@@ -1,10 +1,10 @@
-"""How upstreams are reached: one HTTP client, adaptive limits, retries, JSON-RPC, fail-over. Knows no upstream itself."""
+"""How upstreams are reached: HTTP with limits and retries, JSON-RPC, fail-over. Knows no upstream itself."""
 
 from __future__ import annotations
 
 from polyledger.net.failover import EndpointPool
 from polyledger.net.http import AnswerTooLargeError, HttpAnswer, HttpClient, RetryPolicy
-from polyledger.net.jsonrpc import Call, EndpointRefusedError, JsonRpcClient, Reply, RpcError
+from polyledger.net.jsonrpc import Call, EndpointRefusedError, JsonRpcClient, MethodUnavailableError, Reply, RpcError
 from polyledger.net.limits import AdaptiveLimiter, retry_after_seconds
 from polyledger.net.masking import mask_url, scrub
 
@@ -17,6 +17,7 @@ __all__ = [
     "HttpAnswer",
     "HttpClient",
     "JsonRpcClient",
+    "MethodUnavailableError",
     "Reply",
     "RetryPolicy",
     "RpcError",

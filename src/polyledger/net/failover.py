@@ -17,7 +17,7 @@ from polyledger.domain.errors import (
     UpstreamUnavailableError,
 )
 from polyledger.net.http import HttpClient, RetryPolicy, wait_after
-from polyledger.net.jsonrpc import EndpointRefusedError, JsonRpcClient
+from polyledger.net.jsonrpc import EndpointRefusedError, JsonRpcClient, MethodUnavailableError
 from polyledger.net.limits import AdaptiveLimiter
 
 Answer = TypeVar("Answer")
@@ -122,7 +122,7 @@ class EndpointPool:
             answer = await work(endpoint)
         except (EndpointRefusedError, NotJsonRpcError) as error:
             # A page in place of the first answer may be a proxy's hiccup; three of them are not.
-            self._note_failure(state, error, at_once=True)
+            self._note_failure(state, error, at_once=not isinstance(error, MethodUnavailableError))
             if isinstance(error, EndpointRefusedError) or state.failures >= _FAILURES_TO_OPEN:
                 operation.refused.add(endpoint.url)
             raise

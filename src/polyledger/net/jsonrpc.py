@@ -161,6 +161,10 @@ class JsonRpcClient:
         text = scrub(error.text, self.url)
         if error.is_rate_limit:
             return RateLimitedError(f"{self.name} refuses more calls for now: {text}")
+        if error.is_unknown_method:
+            return MethodUnavailableError(
+                f"{self.name} does not offer {method}: {text}", "Add an endpoint that does to chain.rpc_url"
+            )
         return SourceError(
             f"{self.name} refuses {method}: {text} (code {error.code})",
             "Try another endpoint in chain.rpc_url, or ask its operator what it allows",
@@ -170,6 +174,10 @@ class JsonRpcClient:
         number = self._take_ids(1)
         answer = await self._post(_ENCODER.encode(_request(call, number)), weight=1)
         envelopes = self._envelopes(answer)
+        if envelopes is None and answer.status == 413:
+            # The call was small, so it is the answer that is too large; batches had no part in it.
+            self.takes_batches, self.largest_batch = True, _LARGEST_BATCH
+            return Reply(error=RpcError(413, "the answer is too large (413)"))
         if envelopes is None:
             raise self._not_understood(answer)
         self._note(answer)
@@ -285,6 +293,10 @@ class JsonRpcClient:
 
 class EndpointRefusedError(SourceError):
     """This endpoint refuses us for good; another one may not."""
+
+
+class MethodUnavailableError(EndpointRefusedError):
+    """This endpoint does not have a method; it may still be good for others."""
 
 
 def _request(call: Call, number: int) -> dict[str, Any]:

@@ -1,0 +1,172 @@
+"""The chain as a source: all logs that concern the protocol, in block order, without holes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final, Literal
+
+from polyledger.ctf.contracts import ContractSet
+from polyledger.ctf.logs import LogColumns, columns_from_results
+from polyledger.domain.errors import UpstreamUnavailableError
+from polyledger.net import Call, EndpointPool, JsonRpcClient
+from polyledger.sources.chain_accounts import Accounts
+from polyledger.sources.chain_fetch import RangeFetcher
+from polyledger.sources.chain_gather import Admission
+from polyledger.sources.chain_integrity import ReorgDetectedError
+from polyledger.sources.chain_ranges import RangeSizer
+from polyledger.sources.chain_scan import Scan
+from polyledger.sources.chain_wire import (
+    BLOCK_NUMBER,
+    CHAIN_ID,
+    Head,
+    Header,
+    ScannedRange,
+    header_call,
+    read_header,
+    read_quantity,
+    read_receipt_logs,
+    required,
+)
+
+__all__ = ["ChainSource", "Head", "Header", "ReorgDetectedError", "ScannedRange"]
+
+POLYGON: Final = 137
+FINALITY_DISTANCE: Final = 128  # blocks below the head that count as final where the node does not say
+_RECEIPTS_PER_REQUEST: Final = 50
+CollateralTransfers = Literal["protocol", "all"]
+
+
+class ChainSource:
+    """Logs, headers and receipts of one chain, from a pool of JSON-RPC endpoints.
+
+    Args:
+        pool: the endpoints.
+        contracts: whose logs are taken.
+        chain_id: the chain that every endpoint must serve.
+        collateral_transfers: ``protocol`` takes transfers of collateral that touch the protocol or its operators,
+            ``all`` takes every one.
+        max_concurrency: the most ranges asked for at the same time.
+        sizer: how ranges grow; what it learns is kept from scan to scan.
+    """
+
+    def __init__(
+        self,
+        pool: EndpointPool,
+        contracts: ContractSet,
+        *,
+        chain_id: int = POLYGON,
+        collateral_transfers: CollateralTransfers = "protocol",
+        max_concurrency: int = 4,
+        sizer: RangeSizer | None = None,
+    ) -> None:
+        self._pool = pool
+        self._contracts = contracts
+        self._admission = Admission(chain_id)
+        self._fetcher = RangeFetcher(pool, self._admission)
+        self._everything = collateral_transfers == "all"
+        self._max_concurrency = max_concurrency
+        self._sizer = sizer or RangeSizer()
+
+    async def check(self) -> None:
+        """Make sure that an endpoint answers, speaks JSON-RPC and serves our chain. Others are checked when first used.
+
+        Raises:
+            WrongChainError, NotJsonRpcError, UpstreamUnavailableError.
+        """
+        await self._pool.run(self._admission.admit)
+
+    async def head(self) -> Head:
+        """The newest block and the newest final one, in one request.
+
+        Raises:
+            UpstreamUnavailableError, WrongChainError, NotJsonRpcError.
+        """
+        calls = [BLOCK_NUMBER, header_call("finalized"), CHAIN_ID]
+
+        async def attempt(endpoint: JsonRpcClient) -> Head:
+            asked = calls[:2] if self._admission.knows(endpoint) else calls
+            replies = await endpoint.batch(asked)
+            if len(asked) == len(calls):
+                self._admission.note(endpoint, required(endpoint, CHAIN_ID, replies[2]))
+            latest = read_quantity(required(endpoint, BLOCK_NUMBER, replies[0]), "eth_blockNumber")
+            error = replies[1].error
+            if error is not None and error.is_rate_limit:
+                required(endpoint, asked[1], replies[1])
+            if error is not None or replies[1].result is None or replies[1].is_null:
+                return Head(latest, max(0, latest - FINALITY_DISTANCE), finalized_known=False)
+            return Head(latest, min(latest, read_header(replies[1].result).number), finalized_known=True)
+
+        return await self._pool.run(attempt)
+
+    async def headers(self, numbers: Sequence[int]) -> dict[int, Header]:
+        """Headers by number. Blocks that no endpoint has are left out.
+
+        Raises:
+            UpstreamUnavailableError, SchemaMismatchError.
+        """
+        return await self._fetcher.headers(numbers)
+
+    def scan(
+        self, from_block: int, to_block: int, *, operators: Callable[[], Sequence[bytes]]
+    ) -> AsyncGenerator[ScannedRange, None]:
+        """All logs of a span of blocks, range by range, in order and without holes.
+
+        Ranges are asked for ahead of the reader, within bounded memory. Each follows on the one before by its parent
+        hash, is whole, and if it is empty has been looked at twice. Close the iterator (``aclose``) to stop early.
+
+        Args:
+            from_block: the first block.
+            to_block: the last block; a node that has not seen it is not asked.
+            operators: addresses (20 bytes) whose transfers of collateral count besides the protocol's own; asked again
+                for each range. Operators and admins that the logs of this scan name are found by the scan itself, and
+                count from the block that names them.
+
+        Raises:
+            ReorgDetectedError: the chain changed below a range that was handed out.
+            UpstreamUnavailableError: no endpoint gives a usable answer any more.
+            SourceError, SchemaMismatchError, WrongChainError: refused for good.
+        """
+        accounts = Accounts(self._contracts, operators, everything=self._everything)
+        scan = Scan(
+            self._fetcher,
+            self._contracts,
+            accounts,
+            self._sizer,
+            (from_block, to_block),
+            max_concurrency=self._max_concurrency,
+        )
+        return scan.ranges()
+
+    async def receipts(self, transaction_hashes: Sequence[bytes]) -> LogColumns:
+        """All logs of whole transactions, sorted. Timestamps are only there if the node gives them with the logs.
+
+        Raises:
+            MethodUnavailableError (a SourceError): no endpoint offers receipts.
+            UpstreamUnavailableError, SchemaMismatchError.
+        """
+        parts = [
+            await self._receipts(transaction_hashes[start : start + _RECEIPTS_PER_REQUEST])
+            for start in range(0, len(transaction_hashes), _RECEIPTS_PER_REQUEST)
+        ]
+        return LogColumns.concat(parts).sort()
+
+    async def _receipts(self, hashes: Sequence[bytes]) -> LogColumns:
+        found: dict[bytes, LogColumns] = {}
+
+        async def attempt(endpoint: JsonRpcClient) -> None:
+            await self._admission.admit(endpoint)
+            missing = [one for one in dict.fromkeys(hashes) if one not in found]
+            calls = [Call("eth_getTransactionReceipt", ("0x" + one.hex(),)) for one in missing]
+            failure: UpstreamUnavailableError | None = None
+            for one, call, reply in zip(missing, calls, await endpoint.batch(calls), strict=True):
+                try:
+                    raw = required(endpoint, call, reply)
+                except UpstreamUnavailableError as error:
+                    failure = error
+                else:
+                    found[one] = columns_from_results([read_receipt_logs(raw, one)])
+            if failure is not None:
+                raise failure
+
+        await self._pool.run(attempt)
+        return LogColumns.concat([found[one] for one in dict.fromkeys(hashes)])
