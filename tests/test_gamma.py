@@ -26,7 +26,6 @@ from tests.paths import real_file
 from tests.scripted_server import Scripted, scripted
 
 ItemT = TypeVar("ItemT")
-IDS = [f"0x{number:064x}" for number in range(1, 400)]
 
 
 def catalogue(*rows: dict[str, Any]) -> Callable[[Request], Response]:
