@@ -30,6 +30,8 @@ class RangeSizer:
         self._most_logs = float(target)  # the highest target: falls when a node states a limit of logs
         self._good = 0  # the largest range taken since the last refusal for its blocks
         self._refused: int | None = None  # the smallest range refused for its number of blocks
+        self._density: float | None = None  # logs per block in the newest answer
+        self._doubts = 0  # refusals for their results of ranges that should have held few
         self._stated = False  # whether the node has said what it takes, so that nothing between need be tried
         self._answers_at_limit = 0
         self._probe_after = _PROBE_AFTER
@@ -43,6 +45,7 @@ class RangeSizer:
     def accepted(self, blocks: int, logs: int) -> None:
         """Note that a range of `blocks` was answered with `logs` logs (in the largest single answer)."""
         self._good = max(self._good, blocks)
+        self._density = logs / blocks
         if self._refused is not None and blocks >= self._refused:
             # A probe came through: the limit is higher than was thought, or gone.
             self._refused, self._stated, self._probe_after = None, False, _PROBE_AFTER
@@ -57,12 +60,21 @@ class RangeSizer:
     def refused(self, blocks: int, refusal: Refusal) -> int:
         """Note a refusal of `blocks` (at least 2); returns how many to ask for instead, fewer than before."""
         fewer = blocks // 2 if refusal.blocks is None else max(1, min(refusal.blocks, blocks - 1))
-        if refusal.kind is RefusalKind.BLOCKS:
+        if refusal.kind is RefusalKind.BLOCKS or self._is_about_blocks_after_all(blocks, refusal):
             self._learn_block_limit(blocks, fewer, stated=refusal.blocks is not None)
         else:
             self._learn_result_limit(refusal)
         self.size = max(1, min(self.size, fewer))
         return fewer
+
+    def _is_about_blocks_after_all(self, blocks: int, refusal: Refusal) -> bool:
+        """Whether a node that speaks of too many results, more than once, refused a range that can hold few only."""
+        most = self._most_logs if refusal.results is None else refusal.results
+        if self._density is None or self._density * blocks > most / 2:
+            self._doubts = 0
+            return False
+        self._doubts += 1
+        return self._doubts > 1
 
     def _learn_block_limit(self, blocks: int, fewer: int, *, stated: bool) -> None:
         if self._probing:
