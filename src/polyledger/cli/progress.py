@@ -21,7 +21,8 @@ LINE_EVERY_SECONDS = 5.0
 class ProgressReport:
     """Takes the events of ``Workspace.sync(progress=…)``: ``{"stage", "done", "total", "unit", "rate", …}``.
 
-    A context manager; what is on the screen when it ends stays there. ``last`` is the newest event.
+    A context manager; what is on the screen when it ends stays there. ``last`` is the newest event that said how far
+    the run is; events may also carry a message only.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -55,7 +56,8 @@ class ProgressReport:
             self._bars = None
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        self.last = event
+        if event.get("done") is not None:
+            self.last = event
         if self._quiet:
             return
         if self._bars is not None:
@@ -65,19 +67,23 @@ class ProgressReport:
 
     def _draw(self, bars: Progress, event: Mapping[str, Any]) -> None:
         stage = str(event["stage"])
+        if event.get("done") is None:
+            bars.console.print(f"{stage}: {_note(event)}", markup=False)
+            return
         if stage not in self._tasks:
             self._tasks[stage] = bars.add_task(stage, total=event.get("total"), note="")
-        bars.update(
-            self._tasks[stage], completed=event.get("done") or 0, total=event.get("total"), note=_note(event, bars=True)
-        )
+        note = _note(event, bars=True)
+        bars.update(self._tasks[stage], completed=event["done"], total=event.get("total"), note=note)
 
     def _print(self, event: Mapping[str, Any]) -> None:
         stage = str(event["stage"])
         now = time.monotonic()
         finished = event.get("total") is not None and event.get("done") == event.get("total")
-        if stage in self._printed and not finished and now - self._printed[stage] < LINE_EVERY_SECONDS:
+        news = event.get("done") is None
+        if stage in self._printed and not finished and not news and now - self._printed[stage] < LINE_EVERY_SECONDS:
             return
-        self._printed[stage] = now
+        if not news:
+            self._printed[stage] = now
         sys.stderr.write(f"{stage}: {_note(event)}\n")
         sys.stderr.flush()
 
