@@ -31,6 +31,10 @@ _WORD_DIGITS: Final = 64
 _QUANTITY_DIGITS: Final = 16
 _BETWEEN_LOGS: Final = b"},{"
 _PIECE: Final = 1_500_000
+_PREFIX: Final = int.from_bytes(b"0x", "little")
+# For a quantity of so many digits: which of the sixteen bytes before its end are its own, and zeros for the others.
+_OWN_DIGITS: Final = np.where(np.tri(_QUANTITY_DIGITS, k=-1, dtype=np.bool_)[:, ::-1], 0xFF, 0).astype(np.uint8)
+_PADDING: Final = np.where(_OWN_DIGITS, 0, ord("0")).astype(np.uint8)
 _QUOTE, _COLON, _OPEN, _CLOSE, _BRACE = b'":[]{'
 
 
@@ -178,8 +182,7 @@ class _Piece:
         # The sixteenth digit from the right would make the number larger than any quantity here may be.
         _require((length > 0).all() and (length < _QUANTITY_DIGITS).all())
         digits = self._windows(_QUANTITY_DIGITS)[end - _QUANTITY_DIGITS].view(np.uint8).reshape(-1, _QUANTITY_DIGITS)
-        foreign = np.arange(_QUANTITY_DIGITS) < (_QUANTITY_DIGITS - length)[:, None]
-        padded = np.where(foreign, np.uint8(ord("0")), digits)
+        padded = (digits & _OWN_DIGITS[length]) | _PADDING[length]
         return np.frombuffer(binascii.unhexlify(padded.tobytes()), dtype=">u8").astype(np.int64)
 
     def _flags(self, key: Positions, strings: Positions) -> NDArray[np.bool_]:
@@ -189,7 +192,8 @@ class _Piece:
         return flags
 
     def _prefixed(self, start: Positions) -> None:
-        _require((self.buffer[start] == ord("0")).all() and (self.buffer[start + 1] == ord("x")).all())
+        pairs: NDArray[np.uint16] = np.ndarray((len(self.text) - 1,), dtype="<u2", buffer=self.text, strides=(1,))
+        _require((pairs[start] == _PREFIX).all())
 
     def _windows(self, width: int) -> NDArray[np.void]:
         """Item i is the `width` bytes from position i on; taking from it copies whole items at a time."""
