@@ -85,7 +85,8 @@ class Reply:
     @property
     def is_null(self) -> bool:
         """Whether the result is missing or ``null``."""
-        return self.result is None or bytes(self.result) == NULL
+        # Only a view: results may be large.
+        return self.result is None or memoryview(self.result) == NULL
 
 
 class _Envelope(msgspec.Struct):
