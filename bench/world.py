@@ -175,11 +175,26 @@ def _ascii(rows: list[str]) -> _Table:
     return np.frombuffer("".join(rows).encode(), np.uint8).reshape(len(rows), -1)
 
 
+def load(logs: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A recorded world and its truth."""
+    truth = truth_beside(logs)
+    return tuple(msgspec.json.decode(gzip.decompress(path.read_bytes())) for path in (logs, truth))  # type: ignore[return-value]
+
+
+def span(logs: Path) -> tuple[int, int]:
+    """First and last block of a world, recorded or generated."""
+    if logs.suffix == ".jsonl":
+        with logs.open("rb") as file:
+            header = msgspec.json.decode(file.readline())
+    else:
+        header = load(logs)[0]
+    return header["from_block"], header["to_block"]
+
+
 def generate(out: Path, logs: int, source: Path | None = None) -> int:
     """Writes a world of at least ``logs`` logs to ``out`` and its truth beside it; returns how many logs it has."""
     source = source or recorded_world()
-    world = msgspec.json.decode(gzip.decompress(source.read_bytes()))
-    truth = msgspec.json.decode(gzip.decompress(truth_beside(source).read_bytes()))
+    world, truth = load(source)
     names = Names.of(world, truth)
     layout = _Layout(world, names)
     copies = math.ceil(logs / len(world["logs"]))
