@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["__version__"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polyledger.workspace import Result, Workspace, open  # noqa: A004
+
+__all__ = ["Result", "Workspace", "__version__", "open"]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Load the workspace when it is first asked for: `polyledger version` needs none of it."""
+    if name in {"Result", "Workspace", "open"}:
+        from polyledger import workspace
+
+        return getattr(workspace, name)
+    raise AttributeError(f"module 'polyledger' has no attribute {name!r}")

@@ -84,26 +84,29 @@ def store(
     _link_protocol(connection, tables, contracts)
     keys = Keys(keys.accounts, keys.conditions, keys.markets, _intern_tokens(connection, tables))
     all_pools = [*pools, *tables["amm_pools"].column("pool").to_pylist()]
-    plain_shares, plain_collateral = matching.plain_flags(tables, contracts, all_pools)
+    plain_shares, plain_collateral, by_contract = matching.plain_flags(tables, contracts, all_pools)
     append(connection, "chain.fills", _fills(tables, keys))
     _append_keyed(connection, "matches", tables, keys, "contract order_hash wallet side token shares collateral layout")
     _append_keyed(connection, "fees_charged", tables, keys, "contract receiver token amount")
     _append_keyed(connection, "fee_refunds", tables, keys, "contract order_hash recipient token refund fee_charged")
-    for name, columns, plain in (
-        ("share_transfers", "item contract sender recipient token amount", plain_shares),
-        ("collateral_transfers", "contract sender recipient amount", plain_collateral),
-    ):
-        rows = _keyed(tables[name], keys, columns).append_column("plain", pa.array(plain))
-        append(connection, f"chain.{name}", rows)
+    shares = _keyed(tables["share_transfers"], keys, "item contract sender recipient token amount")
+    shares = shares.append_column("plain", pa.array(plain_shares)).append_column("by_contract", pa.array(by_contract))
+    append(connection, "chain.share_transfers", shares)
+    collateral = _keyed(tables["collateral_transfers"], keys, "contract sender recipient amount")
+    append(connection, "chain.collateral_transfers", collateral.append_column("plain", pa.array(plain_collateral)))
     _append_keyed(
         connection, "position_changes", tables, keys,
         "contract kind stakeholder collateral condition amount partition_size",
     )  # fmt: skip
-    _append_keyed(connection, "redemptions", tables, keys, "contract redeemer collateral condition payout")
+    redemptions = _keyed(tables["redemptions"], keys, "contract redeemer collateral condition payout")
+    append(connection, "chain.redemptions", redemptions.append_column("outcomes", _outcomes(tables["redemptions"])))
     _store_redemption_shares(connection, tables, keys, contracts)
     append(connection, "chain.conversions", _conversions(tables["conversions"], keys, contracts))
     _store_identity(connection, tables, keys)
     _store_pools(connection, tables, keys)
+    _append_keyed(
+        connection, "protocol_changes", tables, keys, "contract kind initiator recipient second_recipient subject amount"
+    )
     _append_keyed(connection, "minor_logs", tables, keys, "contract topic")
     _append_keyed(connection, "unknown_logs", tables, keys, "contract topics data reason")
     transactions = tables["transactions"]
@@ -254,6 +257,18 @@ def _conversions(table: pa.Table, keys: Keys, contracts: ContractSet) -> pa.Tabl
             "no_indexes": pa.array(indexes, pa.list_(pa.int32())),
         }
     )
+
+
+def _outcomes(redemptions: pa.Table) -> pa.Array:
+    """The outcome indexes each redemption names: single bits of index sets, or every position of stated amounts."""
+    rows = zip(redemptions.column("index_sets").to_pylist(), redemptions.column("amounts").to_pylist(), strict=True)
+    named = [
+        [index_set.bit_length() - 1 for index_set in index_sets if index_set & (index_set - 1) == 0]
+        if index_sets is not None
+        else list(range(len(amounts)))
+        for index_sets, amounts in rows
+    ]
+    return pa.array(named, pa.list_(pa.int32()))
 
 
 def _store_redemption_shares(

@@ -48,7 +48,8 @@ class FillDetails:
 
 def integers(table: pa.Table, name: str) -> Integers:
     """A column as int64 numpy; it must have no nulls."""
-    return table.column(name).to_numpy().astype(np.int64, copy=False)
+    values: Integers = table.column(name).to_numpy().astype(np.int64, copy=False)
+    return values
 
 
 def position_key(table: pa.Table) -> Integers:
@@ -182,8 +183,9 @@ def redemption_burns(decoded: Mapping[str, pa.Table], conditional_tokens: bytes)
     )
 
 
-def plain_flags(decoded: Mapping[str, pa.Table], contracts: ContractSet, pools: Iterable[bytes]) -> tuple[Mask, Mask]:
-    """Which share and collateral transfers no protocol had a hand in: (share_transfers, collateral_transfers).
+def plain_flags(decoded: Mapping[str, pa.Table], contracts: ContractSet, pools: Iterable[bytes]) -> tuple[Mask, Mask, Mask]:
+    """Which transfers no protocol had a hand in: (plain share transfers, plain collateral transfers, and the share
+    transfers that a protocol contract moved).
 
     A transfer in a transaction with protocol events is never plain here; whether some of them are is decided when the
     transaction's books are drawn up (see `books`).
@@ -197,7 +199,7 @@ def plain_flags(decoded: Mapping[str, pa.Table], contracts: ContractSet, pools: 
     accountable = _is(collateral.column("sender"), [*contracts.addresses_of(_ACCOUNTABLE), *pools])
     wrapped = _is(collateral.column("contract"), contracts.addresses_of([Role.WRAPPED_COLLATERAL]))
     plain_collateral = ~np.isin(integers(collateral, "tx"), event_tx) & ~accountable & ~wrapped
-    return plain_shares, plain_collateral
+    return plain_shares, plain_collateral, moved_by_protocol
 
 
 def _is(column: pa.ChunkedArray, values: Iterable[bytes]) -> Mask:

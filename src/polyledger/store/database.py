@@ -106,7 +106,7 @@ class Database:
         self.path = path
         self.read_only = read_only
         self.write_lock = threading.RLock()
-        config: dict[str, Any] = {"temp_directory": str(path.parent / ".spill"), "preserve_insertion_order": False}
+        config: dict[str, Any] = {"temp_directory": str(path.parent / ".spill")}
         if memory_limit:
             config["memory_limit"] = memory_limit
         if threads:
@@ -202,7 +202,7 @@ def user_query(path: Path, sql: str) -> pa.Table:
     if not path.exists():
         raise WorkspaceError(f"There is no ledger at {path}", "Run 'polyledger sync' in this workspace first")
     with plain_errors(path):
-        connection = duckdb.connect(str(path), read_only=True, config={"preserve_insertion_order": False})
+        connection = duckdb.connect(str(path), read_only=True)
     try:
         return locked_query(connection, sql)
     finally:

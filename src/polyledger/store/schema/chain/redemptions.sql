@@ -6,5 +6,6 @@ CREATE TABLE chain.redemptions (
     redeemer INTEGER NOT NULL,
     collateral INTEGER NOT NULL,
     condition INTEGER NOT NULL,
-    payout BIGINT NOT NULL
+    payout BIGINT NOT NULL,
+    outcomes INTEGER[] NOT NULL       -- indexes of the outcomes the event names
 );

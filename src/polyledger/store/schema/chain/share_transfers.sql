@@ -1,5 +1,6 @@
 -- ERC-1155 TransferSingle and TransferBatch, one row per item. `plain` marks a transfer that no protocol event explains:
--- somebody sent shares to somebody.
+-- somebody sent shares to somebody. `by_contract` = a protocol contract moved them (the event's operator), so an event
+-- must explain them.
 CREATE TABLE chain.share_transfers (
     tx BIGINT NOT NULL,
     log_index INTEGER NOT NULL,
@@ -9,5 +10,6 @@ CREATE TABLE chain.share_transfers (
     recipient INTEGER NOT NULL,
     token INTEGER NOT NULL,
     amount BIGINT NOT NULL,
-    plain BOOLEAN NOT NULL
+    plain BOOLEAN NOT NULL,
+    by_contract BOOLEAN NOT NULL
 );

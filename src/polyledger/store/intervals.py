@@ -1,0 +1,128 @@
+"""Work done and how to take it back: scanned intervals, block hashes, and the roll-back of a reorg."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from polyledger.domain.intervals import Interval, normalise
+
+# Every table of facts, all keyed by tx = block << 16 | transaction index.
+FACT_TABLES: Final = (
+    "fills", "matches", "fees_charged", "fee_refunds", "share_transfers", "collateral_transfers", "position_changes",
+    "redemptions", "redemption_shares", "conversions", "preparations", "resolutions", "registrations",
+    "neg_risk_markets", "neg_risk_questions", "outcomes_reported", "roles", "amm_pools", "amm_funding",
+    "protocol_changes", "minor_logs", "unknown_logs", "transactions", "unbalanced",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """One completed range, as it is committed with its data. Hashes are 32 bytes."""
+
+    from_block: int
+    to_block: int
+    last_hash: bytes
+    logs: int
+    digest: bytes
+
+
+def done(connection: duckdb.DuckDBPyConnection, scope: str) -> list[Interval]:
+    """The intervals scanned for `scope`, merged and sorted."""
+    rows = connection.execute("SELECT from_block, to_block FROM meta.intervals WHERE scope = ?", [scope]).fetchall()
+    return normalise((int(first), int(last)) for first, last in rows)
+
+
+def record(connection: duckdb.DuckDBPyConnection, scope: str, scanned: Scanned, run_id: str) -> None:
+    """Note a range as done; belongs into the transaction that stores its data."""
+    connection.execute(
+        "INSERT INTO meta.intervals VALUES ($scope, $first, $last, $hash, $logs, $digest, $run)",
+        {
+            "scope": scope,
+            "first": scanned.from_block,
+            "last": scanned.to_block,
+            "hash": scanned.last_hash,
+            "logs": scanned.logs,
+            "digest": scanned.digest,
+            "run": run_id,
+        },
+    )
+
+
+def store_blocks(
+    connection: duckdb.DuckDBPyConnection, rows: Sequence[tuple[int, bytes, bytes | None, int]]
+) -> None:
+    """Store headers (number, hash, parent hash if known, timestamp) of blocks that are not stored yet."""
+    table = pa.table(
+        {
+            "number": pa.array([row[0] for row in rows], pa.int64()),
+            "hash": pa.array([row[1] for row in rows], pa.binary()),
+            "parent_hash": pa.array([row[2] for row in rows], pa.binary()),
+            "timestamp": pa.array([row[3] for row in rows], pa.int64()),
+        }
+    )
+    append_blocks(connection, table)
+
+
+def append_blocks(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> None:
+    """The same for an Arrow table with the columns of chain.blocks; each number at most once."""
+    if not table.num_rows:
+        return
+    numbers = table.column("number").to_numpy()
+    connection.register("batch_blocks", table)
+    try:
+        connection.execute(
+            "INSERT INTO chain.blocks SELECT b.* FROM batch_blocks AS b WHERE NOT EXISTS ("
+            "SELECT 1 FROM chain.blocks AS c WHERE c.number = b.number AND c.number BETWEEN ? AND ?)",
+            [int(numbers.min()), int(numbers.max())],
+        )
+    finally:
+        connection.unregister("batch_blocks")
+
+
+def stored_hashes(
+    connection: duckdb.DuckDBPyConnection, *, above: int, below: int | None = None, limit: int | None = None
+) -> list[tuple[int, bytes]]:
+    """(number, hash) of stored blocks with above < number (< below), highest first."""
+    sql = "SELECT number, hash FROM chain.blocks WHERE number > ? AND number < ? ORDER BY number DESC"
+    if limit is not None:
+        sql += f" LIMIT {int(limit)}"
+    rows = connection.execute(sql, [above, below if below is not None else np.iinfo(np.int64).max]).fetchall()
+    return [(int(number), bytes(block_hash)) for number, block_hash in rows]
+
+
+def roll_back(connection: duckdb.DuckDBPyConnection, ancestor: int, ancestor_hash: bytes) -> dict[str, int]:
+    """Take back everything above block `ancestor`, inside the caller's transaction.
+
+    Facts of the orphaned blocks go, with what they resolved, prepared, named or registered, because all of that is read
+    from the facts. Surrogate keys stay: a key by itself says nothing.
+
+    Returns:
+        Rows removed per table.
+    """
+    first = (ancestor + 1) << 16
+    removed: dict[str, int] = {}
+    for table in FACT_TABLES:
+        ((count,),) = connection.execute(f"SELECT count(*) FROM chain.{table} WHERE tx >= ?", [first]).fetchall()
+        if count:
+            connection.execute(f"DELETE FROM chain.{table} WHERE tx >= ?", [first])
+            removed[table] = int(count)
+    connection.execute("DELETE FROM chain.blocks WHERE number > ?", [ancestor])
+    connection.execute("DELETE FROM meta.intervals WHERE from_block > ?", [ancestor])
+    connection.execute(
+        "UPDATE meta.intervals SET to_block = ?, last_hash = ? WHERE to_block > ?", [ancestor, ancestor_hash, ancestor]
+    )
+    ((upto,),) = connection.execute(
+        "SELECT coalesce(max(CAST(value AS BIGINT)), -1) FROM meta.settings WHERE name = 'holdings_upto'"
+    ).fetchall()
+    if upto >= first:
+        # A reorg below the compacted base: the sums are drawn up anew from the events that remain.
+        connection.execute("DELETE FROM book.holdings_base")
+        connection.execute("DELETE FROM book.group_cash_base")
+        connection.execute("DELETE FROM meta.settings WHERE name = 'holdings_upto'")
+    return removed

@@ -1,0 +1,170 @@
+"""Claims of HTTP sources about markets and events: append-only rows, each with its evidence and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import duckdb
+import pyarrow as pa
+
+from polyledger.domain.categories import CategoryTable
+from polyledger.domain.records import EventRecord, MarketRecord
+from polyledger.store.keys import append
+
+
+def conditions_without(connection: duckdb.DuckDBPyConnection, source: str, kind: str) -> list[str]:
+    """Condition ids on chain that `source` has not been asked about, in order of the trades that hang on them."""
+    rows = connection.execute(
+        """
+        SELECT '0x' || lower(hex(f.condition_id)) AS id
+        FROM book.condition_facts AS f
+        LEFT JOIN (
+            SELECT t.condition, count(*) AS trades FROM chain.fills AS l JOIN dim.tokens AS t ON t.token = l.token
+            GROUP BY t.condition
+        ) AS s ON s.condition = f.condition
+        WHERE f.on_chain AND NOT EXISTS (
+            SELECT 1 FROM meta.lookups AS k
+            WHERE k.source = ? AND k.kind = ? AND k.lookup_key = '0x' || lower(hex(f.condition_id)))
+        ORDER BY coalesce(s.trades, 0) DESC, id
+        """,
+        [source, kind],
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def unnamed_conditions(connection: duckdb.DuckDBPyConnection, source: str, kind: str) -> list[str]:
+    """As `conditions_without`, but only those that no source has named."""
+    named = {
+        str(row[0])
+        for row in connection.execute(
+            "SELECT '0x' || lower(hex(f.condition_id)) FROM book.condition_facts AS f WHERE f.named_by IS NOT NULL"
+        ).fetchall()
+    }
+    return [condition for condition in conditions_without(connection, source, kind) if condition not in named]
+
+
+def events_without(connection: duckdb.DuckDBPyConnection, source: str) -> list[str]:
+    """Event ids that markets name and that `source` has not been asked about."""
+    rows = connection.execute(
+        """
+        SELECT DISTINCT m.event_id FROM claim.markets AS m
+        WHERE m.event_id IS NOT NULL AND m.verdict <> 'refuted' AND NOT EXISTS (
+            SELECT 1 FROM meta.lookups AS k WHERE k.source = ? AND k.kind = 'event' AND k.lookup_key = m.event_id)
+        ORDER BY m.event_id
+        """,
+        [source],
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def tokens_of(connection: duckdb.DuckDBPyConnection, conditions: Sequence[str]) -> dict[str, tuple[int, dict[int, set[str]]]]:
+    """For each condition id: its key, and the proven token ids of each outcome index."""
+    wanted = pa.table({"id": pa.array([bytes.fromhex(value[2:]) for value in conditions], pa.binary())})
+    connection.register("batch_conditions", wanted)
+    try:
+        rows = connection.execute(
+            """
+            SELECT '0x' || lower(hex(c.condition_id)), c.condition, t.outcome_index, t.token_id
+            FROM batch_conditions AS b JOIN dim.conditions AS c ON c.condition_id = b.id
+            LEFT JOIN dim.tokens AS t ON t.condition = c.condition
+            """
+        ).fetchall()
+    finally:
+        connection.unregister("batch_conditions")
+    result: dict[str, tuple[int, dict[int, set[str]]]] = {}
+    for condition_id, key, outcome_index, token_id in rows:
+        outcomes = result.setdefault(condition_id, (int(key), {}))[1]
+        if outcome_index is not None:
+            outcomes.setdefault(int(outcome_index), set()).add(token_id)
+    return result
+
+
+def add_market(
+    connection: duckdb.DuckDBPyConnection, condition: int, record: MarketRecord, verdict: str, evidence_id: int
+) -> None:
+    """Append what a source says of the market of `condition` (a key)."""
+    connection.execute(
+        "INSERT INTO claim.markets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            record.source,
+            condition,
+            record.market_id,
+            record.question,
+            record.slug,
+            _array(record.outcomes),
+            _array(record.token_ids),
+            record.event_id,
+            record.category,
+            _array(record.tags),
+            record.neg_risk,
+            record.neg_risk_market_id,
+            record.closed,
+            _day(record.end_date),
+            verdict,
+            evidence_id,
+            _now(),
+        ],
+    )
+
+
+def add_event(connection: duckdb.DuckDBPyConnection, record: EventRecord, evidence_id: int) -> None:
+    """Append what a source says of an event."""
+    connection.execute(
+        "INSERT INTO claim.events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            record.source,
+            record.event_id,
+            record.title,
+            record.slug,
+            record.category,
+            _array(record.tags),
+            record.series_slug,
+            record.neg_risk_market_id,
+            evidence_id,
+            _now(),
+        ],
+    )
+
+
+def add_lookup(
+    connection: duckdb.DuckDBPyConnection, source: str, kind: str, key: str, outcome: str, evidence_id: int | None
+) -> None:
+    """Note that a key was asked for, and what came of it."""
+    connection.execute(
+        "INSERT INTO meta.lookups VALUES (?, ?, ?, ?, ?, ?)", [source, kind, key, outcome, evidence_id, _now()]
+    )
+
+
+def use_categories(connection: duckdb.DuckDBPyConnection, table: CategoryTable) -> bool:
+    """Put a category table in force; returns False when it is in force already."""
+    # Every tag gets a position of its own, so that the first match in the table's order is one row.
+    ranked = [(position, tag, category) for position, (tag, _, category) in enumerate(table.ranked_tags())]
+    current = connection.execute("SELECT position, tag, category FROM book.categories ORDER BY position").fetchall()
+    if [tuple(row) for row in current] == [tuple(row) for row in ranked]:
+        return False
+    connection.execute("DELETE FROM book.categories")
+    append(
+        connection,
+        "book.categories",
+        pa.table(
+            {
+                "position": pa.array([row[0] for row in ranked], pa.int32()),
+                "tag": pa.array([row[1] for row in ranked]),
+                "category": pa.array([row[2] for row in ranked]),
+            }
+        ),
+    )
+    return True
+
+
+def _array(values: tuple[str, ...] | None) -> list[str] | None:
+    return None if values is None else list(values)
+
+
+def _day(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,161 @@
+"""Committing scanned ranges: decode, store, balance, and note the range as done, in one transaction each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from polyledger.ctf.contracts import ContractSet
+from polyledger.ctf.decode import Decoded, decode
+from polyledger.ctf.logs import LogColumns
+from polyledger.ledger import books, ingest
+from polyledger.ledger.contracts import register_contracts
+from polyledger.sources.chain import ScannedRange
+from polyledger.store import intervals
+from polyledger.store.database import Database
+
+
+class UnbalancedError(Exception):
+    """Some transactions of a range do not balance: logs that no filter could see may be missing.
+
+    `transactions` are the 32-byte hashes.
+    """
+
+    def __init__(self, transactions: Sequence[bytes]) -> None:
+        super().__init__(f"{len(transactions)} transactions do not balance")
+        self.transactions = tuple(transactions)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one range brought."""
+
+    from_block: int
+    to_block: int
+    logs: int
+    fills: int
+    unbalanced: int
+
+
+class BatchWriter:
+    """Writes ranges into the ledger, one transaction each. Not for use from two threads at a time."""
+
+    def __init__(self, database: Database, contracts: ContractSet, scope: str, run_id: str) -> None:
+        self._database = database
+        self._contracts = contracts
+        self._scope = scope
+        self._run_id = run_id
+        if not database.query("SELECT 1 FROM dim.contracts LIMIT 1"):
+            with database.transaction() as connection:
+                register_contracts(connection, contracts)
+        self._pools: list[bytes] = []
+        self._operators: list[bytes] = []
+        self._reload()
+
+    def operators(self) -> tuple[bytes, ...]:
+        """Addresses (20 bytes) that the exchanges have named operator or admin so far."""
+        return tuple(self._operators)
+
+    def _reload(self) -> None:
+        pools = "SELECT DISTINCT a.address FROM chain.amm_pools AS p JOIN dim.accounts AS a ON a.account = p.pool"
+        roles = (
+            "SELECT DISTINCT a.address FROM chain.roles AS r JOIN dim.accounts AS a ON a.account = r.account "
+            "WHERE r.granted ORDER BY a.address"
+        )
+        self._pools = [bytes(row[0]) for row in self._database.query(pools)]
+        self._operators = [bytes(row[0]) for row in self._database.query(roles)]
+
+    def commit(self, scanned: ScannedRange, *, final: bool) -> Committed:
+        """Store one range.
+
+        Args:
+            scanned: the logs of whole blocks, sorted, with the headers of the range's first and last block.
+            final: store what does not balance as such, instead of asking for more logs.
+
+        Raises:
+            UnbalancedError: only when not `final`; nothing has been stored then.
+        """
+        decoded = decode(scanned.logs, self._contracts, frozenset(self._pools))
+        with self._database.transaction() as connection:
+            ingest.store(connection, decoded, self._contracts, self._pools)
+            first, last = ingest.block_range(decoded.tables)
+            left = books.explain_plain(connection, books.differences(connection, first, last))
+            if left and not final:
+                hashes = dict(
+                    connection.execute(
+                        "SELECT tx, hash FROM chain.transactions WHERE tx BETWEEN ? AND ?", [first, last]
+                    ).fetchall()
+                )
+                raise UnbalancedError([bytes(hashes[tx]) for tx in sorted({difference.tx for difference in left})])
+            books.store_unbalanced(connection, left)
+            intervals.append_blocks(connection, _blocks(decoded, scanned))
+            intervals.record(
+                connection,
+                self._scope,
+                intervals.Scanned(
+                    scanned.from_block, scanned.to_block, scanned.last.hash, len(scanned.logs), _digest(scanned.logs)
+                ),
+                self._run_id,
+            )
+        if decoded.counts["amm_pools"] or decoded.counts["roles"]:
+            self._reload()
+        return Committed(
+            scanned.from_block,
+            scanned.to_block,
+            len(scanned.logs),
+            decoded.counts["fills"] + decoded.counts["amm_trades"],
+            len({difference.tx for difference in left}),
+        )
+
+    def roll_back(self, ancestor: int, ancestor_hash: bytes) -> dict[str, int]:
+        """Take back all blocks above `ancestor`; returns the rows removed per table."""
+        with self._database.transaction() as connection:
+            removed = intervals.roll_back(connection, ancestor, ancestor_hash)
+        self._reload()
+        return removed
+
+
+def _blocks(decoded: Decoded, scanned: ScannedRange) -> pa.Table:
+    """Rows of chain.blocks: every block with logs, and both borders of the range."""
+    blocks = decoded.tables["blocks"]
+    numbers = blocks.column("number").to_pylist()
+    hashes = blocks.column("hash").to_pylist()
+    stamps = blocks.column("timestamp").to_pylist()
+    rows: dict[int, tuple[bytes, bytes | None, int]] = {}
+    for number, block_hash, stamp in zip(numbers, hashes, stamps, strict=True):
+        when = stamp if stamp is not None else scanned.timestamps[number]
+        rows[number] = (block_hash, None, when)
+    for header in (scanned.first, scanned.last):
+        rows[header.number] = (header.hash, header.parent_hash, header.timestamp)
+    ordered = sorted(rows)
+    return pa.table(
+        {
+            "number": pa.array(ordered, pa.int64()),
+            "hash": pa.array([rows[number][0] for number in ordered], pa.binary()),
+            "parent_hash": pa.array([rows[number][1] for number in ordered], pa.binary()),
+            "timestamp": pa.array([rows[number][2] for number in ordered], pa.int64()),
+        }
+    )
+
+
+def _digest(logs: LogColumns) -> bytes:
+    """A hash of everything the logs of a range say, independent of how an endpoint wrote them down."""
+    digest = hashlib.blake2b(digest_size=16)
+    for column in (logs.block, logs.log_index, logs.transaction_hash, logs.address, logs.topics, logs.data):
+        digest.update(np.ascontiguousarray(column).data)
+    return digest.digest()
+
+
+def merged_logs(logs: LogColumns, more: LogColumns, contracts: ContractSet) -> LogColumns:
+    """The logs of a range and those of receipts, each log once; logs of other contracts are left out."""
+    wanted = {*contracts.log_addresses, *contracts.transfer_collaterals}
+    keep = np.array([bytes(address) in wanted for address in more.address], np.bool_)
+    both = LogColumns.concat([logs, more.take(keep)]).sort()
+    if not len(both):
+        return both
+    fresh = np.r_[True, (np.diff(both.block) != 0) | (np.diff(both.log_index) != 0)]
+    return both.take(fresh)

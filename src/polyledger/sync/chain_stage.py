@@ -1,0 +1,225 @@
+"""The chain stage of a run: find what is missing, undo what a reorg orphaned, scan, commit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+
+from polyledger.ctf.contracts import ContractSet
+from polyledger.domain.errors import SourceError, UpstreamUnavailableError, UsageError
+from polyledger.domain.intervals import Interval, difference
+from polyledger.sources.chain import ChainSource, Head, ReorgDetectedError, ScannedRange
+from polyledger.store import intervals
+from polyledger.store.database import Database
+from polyledger.sync.chain_batches import BatchWriter, Committed, UnbalancedError, merged_logs
+
+_MOST_REORGS: Final = 50
+_HASHES_PER_LOOK: Final = 256
+_FINALIZED_SETTING: Final = "finalized_upto"
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class ChainOutcome:
+    """What the stage did, filled in as it goes so that an interrupted run can tell too."""
+
+    from_block: int = 0
+    to_block: int = 0
+    logs: int = 0
+    fills: int = 0
+    unbalanced: int = 0
+    rolled_back: list[dict[str, Any]] = field(default_factory=list)
+    finished: bool = False
+
+
+class ChainStage:
+    """One pass over the chain up to the target. Everything it needs is given; it keeps nothing between runs."""
+
+    def __init__(
+        self,
+        source: ChainSource,
+        database: Database,
+        contracts: ContractSet,
+        *,
+        scope: str,
+        run_id: str,
+        from_block: int,
+        to_block: int | str,
+        progress: Progress,
+        deadline: float | None = None,
+    ) -> None:
+        self._source = source
+        self._database = database
+        self._scope = scope
+        self._contracts = contracts
+        self._from_block = from_block
+        self._to_block = to_block
+        self._progress = progress
+        self._deadline = deadline
+        self._began = time.monotonic()
+        self._writer = BatchWriter(database, contracts, scope, run_id)
+        self.outcome = ChainOutcome(from_block=from_block)
+
+    async def run(self) -> ChainOutcome:
+        """Scan everything that is missing between the first block and the target.
+
+        Raises:
+            UpstreamUnavailableError, SourceError: an endpoint failed for good; what was committed stays.
+        """
+        await self._source.check()
+        for _ in range(_MOST_REORGS):
+            head = await self._source.head()
+            target = self._target(head)
+            self.outcome.to_block = target
+            if target < self._from_block:
+                raise UsageError(
+                    f"The scan would start at block {self._from_block:,}, but the chain ends at {target:,}",
+                    "Lower chain.from_block, or wait until the chain is there",
+                )
+            await self._undo_orphans(head)
+            try:
+                finished = await self._scan(target)
+            except ReorgDetectedError:
+                continue  # the chain changed under the scan: look again at what is still true
+            if finished and not await self._undo_orphans(head):
+                self._note_finalized(min(head.finalized, target))
+                self.outcome.finished = True
+                return self.outcome
+            if not finished:
+                return self.outcome
+        raise UpstreamUnavailableError(
+            f"The chain changed {_MOST_REORGS} times while it was being read",
+            "Set chain.to_block to finalized, or try again later",
+        )
+
+    def _target(self, head: Head) -> int:
+        if self._to_block == "finalized":
+            return head.finalized
+        if self._to_block == "latest":
+            return head.latest
+        return min(int(self._to_block), head.latest)
+
+    def _done(self) -> list[Interval]:
+        with self._database.write_lock:
+            return intervals.done(self._database.connection, self._scope)
+
+    async def _scan(self, target: int) -> bool:
+        """True when everything up to the target is in; False when time ran out before."""
+        missing = difference([(self._from_block, target)], self._done())
+        total = sum(part.length for part in missing)
+        covered = 0
+        for part in missing:
+            ranges = self._source.scan(part.first, part.last, operators=self._writer.operators)
+            async for scanned in ranges:
+                committed = await self._commit(scanned)
+                covered += committed.to_block - committed.from_block + 1
+                self._report(committed, covered, total)
+                if self._deadline is not None and time.monotonic() > self._deadline:
+                    await ranges.aclose()
+                    return False
+        return True
+
+    async def _commit(self, scanned: ScannedRange) -> Committed:
+        self._check_link(scanned)
+        try:
+            return await anyio.to_thread.run_sync(lambda: self._writer.commit(scanned, final=False))
+        except UnbalancedError as error:
+            completed = await self._with_receipts(scanned, error)
+        return await anyio.to_thread.run_sync(lambda: self._writer.commit(completed, final=True))
+
+    async def _with_receipts(self, scanned: ScannedRange, error: UnbalancedError) -> ScannedRange:
+        """The range with all logs of the transactions that did not balance.
+
+        Filters see collateral only where it touches the protocol; a receipt shows the whole transaction. An endpoint
+        that has no receipts leaves the range as it is, and the books say so.
+        """
+        try:
+            more = await self._source.receipts(error.transactions)
+        except SourceError:
+            return scanned
+        return scanned.with_logs(merged_logs(scanned.logs, more, self._contracts))
+
+    def _check_link(self, scanned: ScannedRange) -> None:
+        """The range must follow on the block stored before it, if that one is known."""
+        before = self._database.query("SELECT hash FROM chain.blocks WHERE number = ?", [scanned.from_block - 1])
+        if before and bytes(before[0][0]) != scanned.first.parent_hash:
+            raise ReorgDetectedError(scanned.from_block - 1)
+
+    async def _undo_orphans(self, head: Head) -> bool:
+        """Compare stored hashes with the node's and roll back what is no longer on the chain.
+
+        All stored blocks above the last finalized border are compared, and the newest one whatever it is.
+
+        Returns:
+            True when something was rolled back.
+        """
+        border = int(self._database.setting(_FINALIZED_SETTING) or -1)
+        with self._database.write_lock:
+            stored = intervals.stored_hashes(self._database.connection, above=border, below=head.latest + 1)
+            newest = intervals.stored_hashes(self._database.connection, above=-1, below=head.latest + 1, limit=1)
+        doubtful = stored or newest
+        if not doubtful or await self._all_true(doubtful):
+            return False
+        ancestor, ancestor_hash = await self._ancestor(head)
+        removed = await anyio.to_thread.run_sync(lambda: self._writer.roll_back(ancestor, ancestor_hash))
+        if border > ancestor:
+            with self._database.transaction():
+                self._database.set_setting(_FINALIZED_SETTING, str(ancestor))
+        self.outcome.rolled_back.append({"to_block": ancestor, "rows": removed})
+        self._progress({"stage": "chain", "message": f"a reorg: taken back to block {ancestor:,}"})
+        return True
+
+    async def _all_true(self, stored: list[tuple[int, bytes]]) -> bool:
+        for start in range(0, len(stored), _HASHES_PER_LOOK):
+            part = stored[start : start + _HASHES_PER_LOOK]
+            headers = await self._source.headers([number for number, _ in part])
+            if any(number not in headers or headers[number].hash != known for number, known in part):
+                return False
+        return True
+
+    async def _ancestor(self, head: Head) -> tuple[int, bytes]:
+        """The highest stored block that is still on the chain; the block before the scan when none is."""
+        below: int | None = head.latest + 1
+        count = 16
+        while True:
+            with self._database.write_lock:
+                part = intervals.stored_hashes(self._database.connection, above=-1, below=below, limit=count)
+            if not part:
+                return self._from_block - 1, bytes(32)
+            headers = await self._source.headers([number for number, _ in part])
+            still = [number for number, known in part if number in headers and headers[number].hash == known]
+            # Blocks are linked, so everything at and below a block that is still there is still there.
+            if still:
+                number = max(still)
+                return number, headers[number].hash
+            below, count = part[-1][0], min(count * 4, _HASHES_PER_LOOK)
+
+    def _note_finalized(self, block: int) -> None:
+        border = int(self._database.setting(_FINALIZED_SETTING) or -1)
+        if block > border:
+            with self._database.transaction():
+                self._database.set_setting(_FINALIZED_SETTING, str(block))
+
+    def _report(self, committed: Committed, covered: int, total: int) -> None:
+        self.outcome.logs += committed.logs
+        self.outcome.fills += committed.fills
+        self.outcome.unbalanced += committed.unbalanced
+        elapsed = max(time.monotonic() - self._began, 1e-6)
+        rate = covered / elapsed
+        self._progress(
+            {
+                "stage": "chain",
+                "done": covered,
+                "total": total,
+                "unit": "blocks",
+                "rate": rate,
+                "eta_seconds": (total - covered) / rate if covered else None,
+                "message": f"{self.outcome.logs:,} logs, {self.outcome.logs / elapsed:,.0f} logs/s",
+            }
+        )

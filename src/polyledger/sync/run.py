@@ -1,0 +1,220 @@
+"""One run of `sync`: the chain, then the names of what was seen, then the sums; with its record in meta.runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from polyledger.config import Settings, SourceSettings
+from polyledger.ctf.contracts import ContractSet
+from polyledger.domain.categories import CategoryTable
+from polyledger.domain.errors import ConfigurationError, PolyledgerError
+from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient
+from polyledger.sources.chain import ChainSource
+from polyledger.sources.clob import ClobSource
+from polyledger.sources.gamma import GammaSource
+from polyledger.store.database import Database
+from polyledger.store.market_claims import use_categories
+from polyledger.sync.chain_stage import ChainOutcome, ChainStage
+from polyledger.sync.compaction import fold_holdings
+from polyledger.sync.market_stage import MarketStage, SourceOutcome
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class RunReport:
+    """What a run did; complete also when it was stopped."""
+
+    run_id: str
+    state: str = "running"
+    started: float = field(default_factory=time.time)
+    chain: ChainOutcome = field(default_factory=ChainOutcome)
+    sources: list[SourceOutcome] = field(default_factory=list)
+    requests: dict[str, int] = field(default_factory=dict)
+    message: str | None = None
+
+
+def contracts_of(settings: Settings) -> ContractSet:
+    """The contract set the settings ask for."""
+    mapping = settings.chain.contracts
+    return ContractSet.mainnet() if mapping is None else ContractSet.from_mapping(mapping)
+
+
+def scope_of(settings: Settings, contracts: ContractSet) -> str:
+    """The name under which done intervals are kept: what decides which logs a scan brings."""
+    return f"{settings.chain.chain_id}:{contracts.digest()}:{settings.chain.collateral_transfers}"
+
+
+class Run:
+    """Everything one call of sync needs. `execute` returns the report; it is also kept in meta.runs."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        workspace: Path,
+        categories: CategoryTable,
+        progress: Progress,
+        budget: float | None = None,
+    ) -> None:
+        self.report = RunReport(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
+        self._database = database
+        self._settings = settings
+        self._workspace = workspace
+        self._categories = categories
+        self._progress = progress
+        self._deadline = None if budget is None else time.monotonic() + budget
+        self._clients: dict[str, HttpClient] = {}
+
+    def execute(self) -> RunReport:
+        """Do the work.
+
+        Raises:
+            PolyledgerError: the chain stage failed; what was committed before stays, and the run is recorded.
+            KeyboardInterrupt: the same.
+        """
+        self._close_stale_runs()
+        self._record_start()
+        try:
+            anyio.run(self._work)
+            late = not self.report.chain.finished and self._settings.chain.enabled
+            failed = any(outcome.error is not None for outcome in self.report.sources)
+            self.report.state = "partial" if late or failed else "done"
+            self.report.message = "; ".join(o.error.what for o in self.report.sources if o.error is not None) or None
+        except (KeyboardInterrupt, anyio.get_cancelled_exc_class()):
+            self.report.state = "interrupted"
+            raise
+        except PolyledgerError as error:
+            self.report.state = "partial"
+            self.report.message = error.what
+            raise
+        except BaseException:
+            self.report.state = "partial"
+            raise
+        finally:
+            self.report.requests = {source: client.requests for source, client in self._clients.items()}
+            with contextlib.suppress(PolyledgerError):  # a full disk must not hide the error that is on its way
+                self._record_end()
+        return self.report
+
+    async def _work(self) -> None:
+        settings = self._settings
+        with self._database.transaction() as connection:
+            use_categories(connection, self._categories)
+        async with contextlib.AsyncExitStack() as stack:
+            if settings.chain.enabled:
+                await self._chain(await self._client(stack, "chain", None))
+            stage = MarketStage(
+                self._database,
+                self._workspace / "evidence",
+                self.report.run_id,
+                self._progress,
+                gamma=await self._gamma(stack, settings.gamma),
+                clob=await self._clob(stack, settings.clob),
+                deadline=self._deadline,
+            )
+            self.report.sources = stage.outcomes
+            await stage.run()
+        finalized = int(self._database.setting("finalized_upto") or -1)
+        fold_holdings(self._database, finalized)
+
+    async def _chain(self, client: HttpClient) -> None:
+        settings, contracts = self._settings, contracts_of(self._settings)
+        urls = settings.chain.rpc_urls
+        if not urls:
+            raise ConfigurationError("No JSON-RPC endpoint is configured", "Set chain.rpc_url or POLYGON_RPC_URL")
+        pool = EndpointPool.from_urls(urls, client, requests_per_10s=settings.chain.requests_per_10s)
+        source = ChainSource(
+            pool,
+            contracts,
+            chain_id=settings.chain.chain_id,
+            collateral_transfers=settings.chain.collateral_transfers,
+            max_concurrency=settings.chain.max_workers,
+        )
+        from_block = settings.chain.from_block
+        stage = ChainStage(
+            source,
+            self._database,
+            contracts,
+            scope=scope_of(settings, contracts),
+            run_id=self.report.run_id,
+            from_block=contracts.first_block if from_block is None else from_block,
+            to_block=settings.chain.to_block,
+            progress=self._progress,
+            deadline=self._deadline,
+        )
+        self.report.chain = stage.outcome
+        await stage.run()
+
+    async def _gamma(self, stack: contextlib.AsyncExitStack, section: SourceSettings) -> GammaSource | None:
+        if not section.enabled:
+            return None
+        return GammaSource(await self._client(stack, "gamma", section.requests_per_10s), section.url)
+
+    async def _clob(self, stack: contextlib.AsyncExitStack, section: SourceSettings) -> ClobSource | None:
+        if not section.enabled:
+            return None
+        return ClobSource(await self._client(stack, "clob", section.requests_per_10s), section.url)
+
+    async def _client(self, stack: contextlib.AsyncExitStack, source: str, rate: float | None) -> HttpClient:
+        limiter = None if rate is None else AdaptiveLimiter(rate)
+        self._clients[source] = await stack.enter_async_context(HttpClient(source, limiter=limiter))
+        return self._clients[source]
+
+    def _close_stale_runs(self) -> None:
+        """A run that is still marked running cannot be: this process holds the lock. It was killed."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE meta.runs SET state = 'interrupted' WHERE state = 'running'")
+
+    def _record_start(self) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO meta.runs VALUES (?, ?, NULL, 'running', ?, NULL, NULL, '{}', NULL)",
+                [self.report.run_id, _moment(self.report.started), os.getpid()],
+            )
+
+    def _record_end(self) -> None:
+        report = self.report
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE meta.runs SET finished_at = ?, state = ?, from_block = ?, to_block = ?, requests = ?, "
+                "message = ? WHERE run_id = ?",
+                [
+                    _moment(time.time()), report.state, report.chain.from_block, report.chain.to_block,
+                    json.dumps(report.requests), report.message, report.run_id,
+                ],
+            )  # fmt: skip
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
+def report_document(report: RunReport, rows: Mapping[str, int], coverage: Mapping[str, Any]) -> dict[str, Any]:
+    """The polyledger.sync/1 document."""
+    return {
+        "schema": "polyledger.sync/1",
+        "run_id": report.run_id,
+        "state": report.state,
+        "from_block": report.chain.from_block,
+        "to_block": report.chain.to_block,
+        "requests": dict(report.requests),
+        "rows": dict(rows),
+        "coverage": dict(coverage),
+        "seconds": round(time.time() - report.started, 3),
+        "logs": report.chain.logs,
+        "unbalanced": report.chain.unbalanced,
+        "rolled_back": report.chain.rolled_back,
+        "message": report.message,
+    }

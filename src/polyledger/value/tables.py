@@ -1,0 +1,43 @@
+"""Documents as Arrow tables: one row per wallet, or per position; amounts as integers in millionths."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pyarrow as pa
+
+from polyledger.domain.amounts import parse_amount
+
+_MONEY: Final = frozenset(
+    {
+        "realized_pnl", "cash_flow", "settled_value", "transferred_value", "low", "high", "volume", "unrealized_cost",
+        "shares", "bought", "sold",
+    }
+)  # fmt: skip
+
+
+def wallets_table(document: dict[str, Any]) -> pa.Table:
+    """One row per wallet of a wallets document, coverage beside the figures."""
+    return pa.Table.from_pylist([_flat(entry) for entry in document["wallets"]])
+
+
+def positions_table(document: dict[str, Any]) -> pa.Table:
+    """One row per outcome of a wallet document's positions."""
+    rows = [
+        {"wallet": document["wallet"], **_flat(position), **_flat(outcome)}
+        for position in document["positions"]
+        for outcome in position.get("outcomes", [])
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def _flat(entry: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, value in entry.items():
+        if name == "coverage":
+            row |= {f"coverage_{key}": share for key, share in value.items()}
+        elif isinstance(value, list | dict):
+            continue
+        else:
+            row[name] = parse_amount(value) if name in _MONEY and value is not None else value
+    return row

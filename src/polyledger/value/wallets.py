@@ -1,0 +1,190 @@
+"""Profit by wallet and category, always with its coverage: the polyledger.wallets/1 and wallet/1 documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from itertools import groupby
+from typing import Any, Final
+
+from polyledger.domain.amounts import MICRO, amount_text
+from polyledger.domain.errors import UnknownSubjectError, UsageError
+from polyledger.domain.ids import address_bytes, normal_address
+from polyledger.store.database import Database
+from polyledger.store.sql import script
+
+_AMOUNTS: Final = ("realized_pnl", "cash_flow", "settled_value", "transferred_value", "low", "high", "volume")
+_COUNTS: Final = (
+    "traded_conditions", "resolved_conditions", "winning_conditions", "yes_conditions", "no_conditions",
+)  # fmt: skip
+ORDERS: Final = (*_AMOUNTS, *_COUNTS, "coverage", "win_rate", "wallet")
+
+Row = dict[str, Any]
+
+
+def wallets(
+    database: Database,
+    *,
+    order_by: str = "realized_pnl",
+    limit: int | None = None,
+    category: str | None = None,
+    min_coverage: float | None = None,
+) -> dict[str, Any]:
+    """The polyledger.wallets/1 document, best first.
+
+    Args:
+        database: the ledger.
+        order_by: one of `ORDERS`; addresses ascend, everything else descends.
+        limit: how many wallets at most.
+        category: rank by, and show, this category alone.
+        min_coverage: leave out wallets with a smaller share of resolved conditions (0 to 1).
+
+    Raises:
+        UsageError: an unknown column or category, or a share outside 0 to 1.
+    """
+    if order_by not in ORDERS:
+        raise UsageError(f"Wallets cannot be ranked by {order_by!r}", f"Choose one of {', '.join(ORDERS)}")
+    if min_coverage is not None and not 0 <= min_coverage <= 1:
+        raise UsageError(f"{min_coverage} is not a share between 0 and 1", "Write 0.8 for 80 %")
+    rows = _category_rows(database, None)
+    if category is not None:
+        known = sorted({row["category"] for row in rows})
+        if category not in known:
+            raise UsageError(f"No wallet has the category {category!r}", f"There are {', '.join(known) or 'none'}")
+        rows = [row for row in rows if row["category"] == category]
+    found = _documents(rows)
+    if min_coverage is not None:
+        found = [w for w in found if w["coverage"]["conditions"] is not None and w["coverage"]["conditions"] >= min_coverage]
+    found.sort(key=lambda wallet: wallet["wallet"])
+    if order_by != "wallet":
+        found.sort(key=lambda wallet: _rank(wallet, order_by), reverse=True)
+    return {"schema": "polyledger.wallets/1", "wallets": found[:limit]}
+
+
+def wallet(database: Database, address: str) -> dict[str, Any]:
+    """The polyledger.wallet/1 document of one address.
+
+    Raises:
+        MalformedIdError: not an address.
+        UnknownSubjectError: an address without a line in the journal, or a contract or operator.
+    """
+    normal = normal_address(address)
+    keys = database.query(
+        "SELECT account, account IN (SELECT account FROM book.accounts_aside) FROM dim.accounts WHERE address = ?",
+        [address_bytes(normal)],
+    )
+    if keys and keys[0][1]:
+        raise UnknownSubjectError(
+            f"{normal} is a contract, an operator or a fee receiver, not a wallet",
+            f"'polyledger explain {normal}' says what is known of it",
+        )
+    rows = _category_rows(database, normal) if keys else []
+    if not rows:
+        raise UnknownSubjectError(
+            f"The ledger has nothing of the wallet {normal}",
+            "Check the address, or scan more blocks with 'polyledger sync'",
+        )
+    account = int(keys[0][0])
+    (document,) = _documents(rows)
+    return {"schema": "polyledger.wallet/1", **document, "positions": _positions(database, account)}
+
+
+def _category_rows(database: Database, wallet_address: str | None) -> list[Row]:
+    wanted = None if wallet_address is None else address_bytes(wallet_address)
+    rows: list[Row] = database.arrow(script("polyledger.value", "wallet_categories"), {"wallet": wanted}).to_pylist()
+    return rows
+
+
+def _documents(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    result = []
+    for address, group in groupby(rows, key=lambda row: row["wallet"]):
+        parts = list(group)
+        categories = [{"category": part["category"], **_figures([part])} for part in parts]
+        result.append({"wallet": address, **_figures(parts), "categories": categories})
+    return result
+
+
+def _figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """The W keys of the contract from additive rows."""
+    sums = {name: sum(int(row[name]) for row in rows) for name in (*_AMOUNTS, *_COUNTS, "resolved_volume")}
+    yes, no = sums["yes_conditions"], sums["no_conditions"]
+    side = None
+    if yes or no:
+        side = "YES" if yes > 2 * no else "NO" if no > 2 * yes else "MIXED"
+    return {
+        **{name: amount_text(sums[name]) for name in _AMOUNTS},
+        "coverage": {
+            "conditions": _ratio(sums["resolved_conditions"], sums["traded_conditions"]),
+            "volume": _ratio(sums["resolved_volume"], sums["volume"]),
+        },
+        **{name: sums[name] for name in _COUNTS[:3]},
+        "win_rate": _ratio(sums["winning_conditions"], sums["resolved_conditions"]),
+        "yes_conditions": yes,
+        "no_conditions": no,
+        "predominant_side": side,
+    }
+
+
+def _positions(database: Database, account: int) -> list[dict[str, Any]]:
+    rows = database.arrow(script("polyledger.value", "wallet_positions"), {"account": account}).to_pylist()
+    positions: list[dict[str, Any]] = []
+    for _, group in groupby(rows, key=lambda row: (row["condition"], row["token_id"] if row["condition"] is None else "")):
+        positions.append(_position(list(group)))
+    groups = database.arrow(script("polyledger.value", "wallet_groups"), {"account": account}).to_pylist()
+    positions += [{"group": row["group"], "cash_flow": amount_text(int(row["cash"]))} for row in groups]
+    return positions
+
+
+def _position(rows: Sequence[Row]) -> dict[str, Any]:
+    first = rows[0]
+    cash, settled, missing = int(first["cash"]), int(first["settled"]), int(first["missing"])
+    labels = first["outcomes"] or []
+    slots = first["outcome_slots"] or 2
+    all_slots_held = first["condition"] is not None and first["tokens"] >= slots
+    least = 0 if first["resolved"] or not all_slots_held else int(first["least_held"])
+    most = 0 if first["resolved"] else int(first["most_held"])
+    numerators = first["numerators"]
+    return {
+        "condition": first["condition"],
+        "market": first["market_id"],
+        "question": first["question"],
+        "category": first["category"],
+        "event": first["event_id"],
+        "outcomes": [
+            {
+                "token": row["token_id"],
+                "outcome": _label(labels, row["outcome_index"], slots),
+                "shares": amount_text(int(row["shares"])),
+                "bought": amount_text(int(row["bought"])),
+                "sold": amount_text(int(row["sold"])),
+            }
+            for row in rows
+        ],
+        "cash_flow": amount_text(cash),
+        "settled_value": amount_text(settled),
+        "realized_pnl": None if first["realized_pnl"] is None else amount_text(int(first["realized_pnl"])),
+        "low": amount_text(cash + settled + least - missing),
+        "high": amount_text(cash + settled + most),
+        "payout": None
+        if numerators is None
+        else [amount_text(int(Fraction(int(n) * MICRO, sum(map(int, numerators))))) for n in numerators],
+        "state": first["state"],
+        "verdict": "proven" if first["condition"] is not None else "claimed",
+    }
+
+
+def _label(labels: Sequence[str], index: int | None, slots: int) -> str | None:
+    if index is None:
+        return None
+    if index < len(labels):
+        return labels[index]
+    return ("Yes", "No")[index] if slots == 2 else str(index)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _rank(document: dict[str, Any], order_by: str) -> float:
+    value = document["coverage"]["conditions"] if order_by == "coverage" else document[order_by]
+    return float("-inf") if value is None else float(value)
