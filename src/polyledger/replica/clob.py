@@ -123,7 +123,7 @@ class Clob:
         tokens = []
         for at, (token, outcome) in enumerate(zip(market.token_ids, market.outcomes, strict=True)):
             if resolution is None:
-                price = self._fills.last_price(token)
+                price = self._fills.last_price(token) if self._fills.are_at_hand else None
                 # A winner is the only outcome that pays; a tie has none.
                 tokens.append({"token_id": token, "outcome": outcome, "price": price or 0.5, "winner": False})
             else:

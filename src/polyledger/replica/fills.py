@@ -19,6 +19,7 @@ ORDER_FILLED_V1 = "0xd0a08e8c493f9c94f29311604c9de1b4e8c8d4c06bd0c789af57f2d65bf
 ORDER_FILLED_V2 = "0xd543adfd945773f1a62f74f0ee55a5e3b9b1a28262980ba90b1a89f2ea84d8ee"
 _ORDER_FILLED = LogFilter(topics=(frozenset((ORDER_FILLED_V1, ORDER_FILLED_V2)),))
 _ALL_BLOCKS = 1 << 62
+_QUICKLY_READ = 500_000  # logs; more take seconds, which a client would take for an outage
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False):
@@ -102,6 +103,11 @@ class Fills:
             for row in reversed(rows):
                 if start <= row < end:
                     yield recorded.fills[row]
+
+    @property
+    def are_at_hand(self) -> bool:
+        """Whether asking costs little: of a large world, lists of markets leave out what comes from fills."""
+        return len(self._chain.world.logs) <= _QUICKLY_READ
 
     def taker_volume(self, tokens: Sequence[str]) -> int:
         """Collateral of the visible taker legs on those tokens, each match counted once, in 1e-6 units."""

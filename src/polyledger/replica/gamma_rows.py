@@ -37,7 +37,7 @@ class GammaRows:
             self._catalogue.preparation(market.condition_id),
             self._catalogue.resolution(market.condition_id),
         )
-        volume = self._volume(market)
+        volume = self._volume(market) if name.startswith("volume") else 0.0
         keys: Row = {
             "id": int(market.market_id),
             "slug": market.slug,
@@ -71,7 +71,6 @@ class GammaRows:
         resolution = self._catalogue.resolution(market.condition_id)
         preparation = self._catalogue.preparation(market.condition_id)
         slots = len(market.outcomes)
-        volume = self._volume(market)
         prices = [1 / slots] * slots if resolution is None else resolution.prices
         row: Row = {
             "id": market.market_id,
@@ -97,13 +96,13 @@ class GammaRows:
             "umaResolutionStatus": "" if resolution is None else "resolved",
             "umaResolutionStatuses": json.dumps([] if resolution is None else ["proposed", "resolved"]),
             "resolvedBy": market.oracle,
-            "volume": f"{volume:.6f}",
-            "volumeNum": volume,
-            "volumeClob": volume,
             "orderMinSize": 5,
             "orderPriceMinTickSize": 0.001,
             "marketMakerAddress": "",
         }
+        if self._fills.are_at_hand:
+            row["volumeNum"] = row["volumeClob"] = volume = self._volume(market)
+            row["volume"] = f"{volume:.6f}"
         if preparation is not None:
             row["createdAt"] = row["startDate"] = _rfc3339(preparation.timestamp)
             row["startDateIso"] = row["startDate"][:10]

@@ -67,7 +67,7 @@ class LogIndexBuilder:
 
     def __init__(self) -> None:
         self._encoder = msgspec.json.Encoder()
-        self._texts: list[bytes] = []
+        self._text = bytearray()  # grown in place: a join would hold a large world twice
         self._lengths: list[npt.NDArray[np.int64]] = []
         self._blocks: list[npt.NDArray[np.int64]] = []
         self._addresses: list[npt.NDArray[np.int32]] = []
@@ -81,7 +81,8 @@ class LogIndexBuilder:
             return
         encode = self._encoder.encode
         texts = [encode(record) for record in records]
-        self._texts.append(b",".join(texts) + b",")
+        self._text += b",".join(texts)
+        self._text += b","
         self._lengths.append(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
         self._blocks.append(
             np.fromiter((int(record.block_number, 16) for record in records), np.int64, len(records)),
@@ -104,7 +105,7 @@ class LogIndexBuilder:
         offsets = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         index = LogIndex(
-            text=b"".join(self._texts),
+            text=self._text,
             offsets=offsets,
             blocks=np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.int64),
             addresses=np.concatenate(self._addresses) if self._addresses else np.zeros(0, np.int32),
@@ -122,7 +123,7 @@ class LogIndex:
     def __init__(
         self,
         *,
-        text: bytes,
+        text: bytes | bytearray,
         offsets: Rows,
         blocks: Rows,
         addresses: npt.NDArray[np.int32],
