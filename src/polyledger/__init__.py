@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from polyledger.domain.version import __version__
+
 if TYPE_CHECKING:
     from polyledger.workspace import Result, Workspace, open  # noqa: A004
 
 __all__ = ["Result", "Workspace", "__version__", "open"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ import pyarrow as pa
 from polyledger.config import Settings, load_settings
 from polyledger.config_file import toml_template
 from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
-from polyledger.domain.errors import UsageError, WorkspaceError, WorkspaceLockedError
+from polyledger.domain.errors import UsageError, WorkspaceError
 from polyledger.identity.explain import explain
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, user_query
@@ -37,7 +37,7 @@ from polyledger.value.tables import positions_table, wallets_table
 from polyledger.value.wallets import wallet, wallets
 
 if TYPE_CHECKING:
-    import polars
+    import polars as pl
 
 __all__ = ["Result", "Workspace", "open"]
 
@@ -67,12 +67,12 @@ class Result:
         """The answer as a pandas data frame (pandas must be installed)."""
         return self.arrow().to_pandas()
 
-    def pl(self) -> polars.DataFrame:
+    def pl(self) -> pl.DataFrame:
         """The answer as a polars data frame (polars must be installed)."""
-        import polars
+        import polars as pl
 
-        frame = polars.from_arrow(self.arrow())
-        assert isinstance(frame, polars.DataFrame)  # noqa: S101 - a table gives a frame, never a series
+        frame = pl.from_arrow(self.arrow())
+        assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame, never a series
         return frame
 
 
@@ -130,7 +130,12 @@ class Workspace:
             database = self._open(read_only=False)
             try:
                 run = Run(
-                    database, self.settings, self.path, self._categories(), _noting(lock, progress), budget=budget
+                    database,
+                    self.settings,
+                    self.path,
+                    categories=self._categories(),
+                    progress=_noting(lock, progress),
+                    budget=budget,
                 )
                 report = run.execute()
                 rows = {name: int(database.query(f"SELECT count(*) FROM chain.{name}")[0][0]) for name in _COUNTED}
@@ -168,9 +173,7 @@ class Workspace:
                 database, era=era, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage
             )
         elif method == "settlement":
-            document = wallets(
-                database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage
-            )
+            document = wallets(database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage)
         else:
             raise UsageError(f"There is no method {method!r}", "Choose settlement or average-cost")
         return Result(document, lambda: wallets_table(document))
@@ -193,7 +196,12 @@ class Workspace:
         return Result(document, lambda: pa.Table.from_pylist(document["claims"]))
 
     def export(
-        self, what: str, out: str | Path, *, format: str | None = None, force: bool = False  # noqa: A002
+        self,
+        what: str,
+        out: str | Path,
+        *,
+        format: str | None = None,  # noqa: A002
+        force: bool = False,
     ) -> dict[str, Any]:
         """Write a view to a Parquet, CSV or JSONL file; returns {"path", "rows"}."""
         path = Path(out)
@@ -224,11 +232,9 @@ class Workspace:
 
     def _refuse_while_held(self) -> None:
         if holder(self.path) is not None:
-            try:
-                with WorkspaceLock(self.path, "look"):
-                    return  # it has ended in the meantime
-            except WorkspaceLockedError:
-                raise
+            # Taking the lock says who holds it; when that process has just ended, all is well.
+            with WorkspaceLock(self.path, "look"):
+                return
 
     def _open(self, *, read_only: bool) -> Database:
         storage = self.settings.storage
@@ -278,12 +284,12 @@ def _query_document(table: pa.Table) -> dict[str, Any]:
 def _json_value(value: Any) -> Any:
     if isinstance(value, bytes):
         return f"0x{value.hex()}"
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         return f"{value.isoformat()}Z"
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, list):
         return [_json_value(entry) for entry in value]
-    if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
+    if isinstance(value, dt.date | dt.time | dt.timedelta):
         return str(value)
     return value

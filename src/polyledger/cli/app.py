@@ -14,10 +14,10 @@ from typing import Annotated, Any, NoReturn
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
-from polyledger import __version__
 from polyledger.cli import commands
 from polyledger.cli.session import Session
 from polyledger.domain.errors import InterruptedRunError, PolyledgerError
+from polyledger.domain.version import __version__
 
 __all__ = ["build_app", "main", "run"]
 

@@ -26,7 +26,7 @@ ORDERS = Literal["realized_pnl", "volume", "cash_flow", "low", "high", "traded_c
 
 def version(*, session: Given) -> None:
     """Show the version."""
-    from polyledger import __version__
+    from polyledger.domain.version import __version__
 
     if session.as_json:
         session.print_json({"schema": "polyledger.version/1", "version": __version__})

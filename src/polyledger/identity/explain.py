@@ -29,7 +29,7 @@ LEFT JOIN chain.transactions AS p ON p.tx = f.prepared_tx
 LEFT JOIN chain.transactions AS r ON r.tx = f.resolved_tx
 LEFT JOIN chain.blocks AS b ON b.number = f.prepared_tx // 65536
 """
-_TOKEN: Final = """
+_POSITION: Final = """
 SELECT t.token_id, t.condition, t.outcome_index, '0x' || lower(hex(a.address)) AS collateral
 FROM dim.tokens AS t LEFT JOIN dim.accounts AS a ON a.account = t.collateral
 """
@@ -65,13 +65,15 @@ def explain(database: Database, identifier: str) -> Document:
 
 
 def _token(database: Database, token: str) -> Document:
-    found = database.arrow(f"{_TOKEN} WHERE t.position_id = $id", {"id": token_bytes(token)}).to_pylist()
+    found = database.arrow(f"{_POSITION} WHERE t.position_id = $id", {"id": token_bytes(token)}).to_pylist()
     if not found:
         raise UnknownSubjectError(f"The ledger has never seen the token or market {token}", "Check the number")
     row = found[0]
     subject = {"kind": "token", "id": token}
     if row["condition"] is None:
-        return _document(subject, None, "unknown", [], {"verdict": "unknown", "reason": "derives from no known condition"})
+        return _document(
+            subject, None, "unknown", [], {"verdict": "unknown", "reason": "derives from no known condition"}
+        )
     facts = database.arrow(f"{_CONDITION} WHERE f.condition = $id", {"id": row["condition"]}).to_pylist()[0]
     value = {"condition": facts["condition_id"], "outcome_index": row["outcome_index"], "market": facts["market_id"]}
     proof = {

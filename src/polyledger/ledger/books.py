@@ -29,7 +29,9 @@ class Difference:
 def differences(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> list[Difference]:
     """Every difference in the transactions first … last (tx keys, inclusive); empty where the books balance."""
     rows = connection.execute(script("polyledger.ledger", "differences"), {"first": first, "last": last}).fetchall()
-    return [Difference(int(tx), int(account), token, currency, int(amount)) for tx, account, token, currency, amount in rows]
+    return [
+        Difference(int(tx), int(account), token, currency, int(amount)) for tx, account, token, currency, amount in rows
+    ]
 
 
 def explain_plain(connection: duckdb.DuckDBPyConnection, found: list[Difference]) -> list[Difference]:

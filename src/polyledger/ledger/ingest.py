@@ -26,16 +26,16 @@ from polyledger.store.sql import script
 # Which columns of the decoded tables hold which kind of long id.
 _ACCOUNT_COLUMNS: Final = frozenset(
     {
-        "contract", "wallet", "counterparty", "receiver", "recipient", "sender", "stakeholder", "collateral", "redeemer",
-        "oracle", "account", "pool", "trader", "funder", "initiator", "second_recipient",
+        "contract", "wallet", "counterparty", "receiver", "recipient", "sender", "stakeholder", "collateral",
+        "redeemer", "oracle", "account", "pool", "trader", "funder", "initiator", "second_recipient",
     }
 )  # fmt: skip
 _TOKEN_COLUMNS: Final = frozenset({"token", "token0", "token1"})
 _KEYED_TABLES: Final = (
     "fills", "matches", "fees_charged", "fee_refunds", "share_transfers", "collateral_transfers", "position_changes",
     "redemptions", "conversions", "preparations", "resolutions", "registrations", "neg_risk_markets",
-    "neg_risk_questions", "outcomes_reported", "roles", "amm_pools", "amm_trades", "amm_funding", "protocol_resolutions",
-    "protocol_changes", "minor_logs", "unknown_logs",
+    "neg_risk_questions", "outcomes_reported", "roles", "amm_pools", "amm_trades", "amm_funding",
+    "protocol_resolutions", "protocol_changes", "minor_logs", "unknown_logs",
 )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ class Keys:
 
 
 def prepare(decoded: Decoded, contracts: ContractSet) -> dict[str, pa.Table]:
-    """Give decoded tables what follows from the contract set alone: collaterals of adapter events, derived conditions."""
+    """Add what follows from the contract set alone: collaterals of adapter events, conditions of questions."""
     tables = dict(decoded.tables)
     wrapped = contracts.addresses_of([Role.WRAPPED_COLLATERAL])
     adapters = contracts.addresses_of([Role.NEG_RISK_ADAPTER])
@@ -105,7 +105,11 @@ def store(
     _store_identity(connection, tables, keys)
     _store_pools(connection, tables, keys)
     _append_keyed(
-        connection, "protocol_changes", tables, keys, "contract kind initiator recipient second_recipient subject amount"
+        connection,
+        "protocol_changes",
+        tables,
+        keys,
+        "contract kind initiator recipient second_recipient subject amount",
     )
     _append_keyed(connection, "minor_logs", tables, keys, "contract topic")
     _append_keyed(connection, "unknown_logs", tables, keys, "contract topics data reason")
@@ -126,9 +130,7 @@ def _intern(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table
     pool_conditions = pc.list_flatten(tables["amm_pools"].column("conditions"))
     condition_columns = [*columns(frozenset({"condition"}), pa.binary(32)), pool_conditions]
     conditions = intern(connection, CONDITIONS, distinct(condition_columns, 32))
-    markets = intern(
-        connection, NEG_RISK_MARKETS, distinct(columns(frozenset({"neg_risk_market"}), pa.binary(32)), 32)
-    )
+    markets = intern(connection, NEG_RISK_MARKETS, distinct(columns(frozenset({"neg_risk_market"}), pa.binary(32)), 32))
     return Keys(accounts, conditions, markets, KeyMap(pa.array([], pa.binary(32)), np.zeros(0, np.int32)))
 
 
@@ -197,13 +199,13 @@ def _keyed_column(table: pa.Table, name: str, keys: Keys) -> pa.Array | pa.Chunk
     column = table.column(name)
     kind = table.schema.field(name).type
     if name in _ACCOUNT_COLUMNS and kind == pa.binary(20):
-        return keys.accounts.of(column)
-    if name in _TOKEN_COLUMNS:
-        return keys.tokens.of(column)  # the zero token has no key and becomes null
-    if name == "condition":
-        return keys.conditions.of(column)
-    if name == "neg_risk_market":
-        return keys.markets.of(column)
+        key_map: KeyMap | None = keys.accounts
+    elif name in _TOKEN_COLUMNS:
+        key_map = keys.tokens  # the zero token has no key and becomes null
+    else:
+        key_map = {"condition": keys.conditions, "neg_risk_market": keys.markets}.get(name)
+    if key_map is not None:
+        return key_map.of(column)
     if pa.types.is_fixed_size_binary(kind):
         return _bytes(column)
     if name == "topics":
@@ -345,7 +347,9 @@ def _store_pools(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.
         append(connection, "chain.amm_funding", rows)
     trades = tables["amm_trades"]
     if trades.num_rows:
-        connection.register("batch_trades", _keyed(trades, keys, "contract trader side outcome_index collateral shares"))
+        connection.register(
+            "batch_trades", _keyed(trades, keys, "contract trader side outcome_index collateral shares")
+        )
         try:
             connection.execute(script("polyledger.ledger", "amm_fills"))
         finally:

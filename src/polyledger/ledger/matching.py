@@ -38,7 +38,7 @@ _ACCOUNTABLE: Final = EXCHANGE_ROLES | {
 
 @dataclass(frozen=True, slots=True)
 class FillDetails:
-    """Per fill, in the order of the fills: role, log index of the closing taker leg (-1 = none), leftover and refund."""
+    """Per fill, in their order: role, log index of the closing taker leg (-1 = none), leftover and refund."""
 
     role: npt.NDArray[np.uint8]
     match_log_index: npt.NDArray[np.int32]
@@ -142,8 +142,8 @@ def _numbered(keys: Integers, most: int = 4096) -> Integers:
 def redemption_burns(decoded: Mapping[str, pa.Table], conditional_tokens: bytes) -> pa.Table:
     """The burns behind each PayoutRedemption of ConditionalTokens: (tx, log_index of the event, token, amount).
 
-    redeemPositions burns the redeemer's whole balance of each outcome and then emits the event, so a burn belongs to the
-    next redemption or merge in its transaction; merges burn too and state their amount.
+    redeemPositions burns the redeemer's whole balance of each outcome and then emits the event, so a burn belongs to
+    the next redemption or merge in its transaction; merges burn too and state their amount.
     """
     shares, redemptions, changes = (decoded[name] for name in ("share_transfers", "redemptions", "position_changes"))
     burn_rows = np.flatnonzero(
@@ -183,7 +183,9 @@ def redemption_burns(decoded: Mapping[str, pa.Table], conditional_tokens: bytes)
     )
 
 
-def plain_flags(decoded: Mapping[str, pa.Table], contracts: ContractSet, pools: Iterable[bytes]) -> tuple[Mask, Mask, Mask]:
+def plain_flags(
+    decoded: Mapping[str, pa.Table], contracts: ContractSet, pools: Iterable[bytes]
+) -> tuple[Mask, Mask, Mask]:
     """Which transfers no protocol had a hand in: (plain share transfers, plain collateral transfers, and the share
     transfers that a protocol contract moved).
 

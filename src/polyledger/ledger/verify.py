@@ -103,7 +103,9 @@ def _run(database: Database, rule: Rule) -> Finding:
                 rows = cursor.execute(sql, parameters).fetchall()
                 finding.failed += len(rows)
                 free = _EXAMPLES - len(finding.examples)
-                finding.examples += [{"subject": str(subject), "detail": str(detail)} for subject, detail in rows[:free]]
+                finding.examples += [
+                    {"subject": str(subject), "detail": str(detail)} for subject, detail in rows[:free]
+                ]
         finally:
             cursor.close()
     if finding.failed:

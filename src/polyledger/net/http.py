@@ -15,8 +15,8 @@ from typing import Final, Self
 import httpx2
 import stamina
 
-from polyledger import __version__
 from polyledger.domain.errors import RateLimitedError, SourceError, UpstreamUnavailableError
+from polyledger.domain.version import __version__
 from polyledger.net.limits import AdaptiveLimiter, retry_after_seconds
 from polyledger.net.masking import mask_url, scrub
 

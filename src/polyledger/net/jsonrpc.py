@@ -86,7 +86,7 @@ class Reply:
     def is_null(self) -> bool:
         """Whether the result is missing or ``null``."""
         # Only a view: results may be large.
-        return self.result is None or memoryview(self.result) == NULL
+        return self.result is None or bytes(memoryview(self.result)[: len(NULL) + 1]) == NULL
 
 
 class _Envelope(msgspec.Struct):

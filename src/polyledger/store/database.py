@@ -12,7 +12,6 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from polyledger import __version__
 from polyledger.domain.errors import (
     PolyledgerError,
     StorageFullError,
@@ -21,6 +20,7 @@ from polyledger.domain.errors import (
     WorkspaceLockedError,
     WorkspaceVersionError,
 )
+from polyledger.domain.version import __version__
 
 FORMAT_VERSION: Final = 1
 SCHEMAS: Final = ("dim", "chain", "claim", "meta", "book")

@@ -54,9 +54,7 @@ def record(connection: duckdb.DuckDBPyConnection, scope: str, scanned: Scanned, 
     )
 
 
-def store_blocks(
-    connection: duckdb.DuckDBPyConnection, rows: Sequence[tuple[int, bytes, bytes | None, int]]
-) -> None:
+def store_blocks(connection: duckdb.DuckDBPyConnection, rows: Sequence[tuple[int, bytes, bytes | None, int]]) -> None:
     """Store headers (number, hash, parent hash if known, timestamp) of blocks that are not stored yet."""
     table = pa.table(
         {

@@ -58,7 +58,9 @@ def events_without(connection: duckdb.DuckDBPyConnection, source: str) -> list[s
     return [str(row[0]) for row in rows]
 
 
-def tokens_of(connection: duckdb.DuckDBPyConnection, conditions: Sequence[str]) -> dict[str, tuple[int, dict[int, set[str]]]]:
+def tokens_of(
+    connection: duckdb.DuckDBPyConnection, conditions: Sequence[str]
+) -> dict[str, tuple[int, dict[int, set[str]]]]:
     """For each condition id: its key, and the proven token ids of each outcome index."""
     wanted = pa.table({"id": pa.array([bytes.fromhex(value[2:]) for value in conditions], pa.binary())})
     connection.register("batch_conditions", wanted)
@@ -128,7 +130,7 @@ def add_event(connection: duckdb.DuckDBPyConnection, record: EventRecord, eviden
 
 
 def add_lookup(
-    connection: duckdb.DuckDBPyConnection, source: str, kind: str, key: str, outcome: str, evidence_id: int | None
+    connection: duckdb.DuckDBPyConnection, source: str, kind: str, key: str, *, outcome: str, evidence_id: int | None
 ) -> None:
     """Note that a key was asked for, and what came of it."""
     connection.execute(

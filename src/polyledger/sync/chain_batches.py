@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,14 @@ from polyledger.ledger.contracts import register_contracts
 from polyledger.sources.chain import ScannedRange
 from polyledger.store import intervals
 from polyledger.store.database import Database
+
+FINALIZED_SETTING: Final = "finalized_upto"
+
+
+def finalized_border(database: Database) -> int:
+    """The newest stored block that was final when it was read; -1 when there is none."""
+    rows = database.connection.execute("SELECT value FROM meta.settings WHERE name = ?", [FINALIZED_SETTING]).fetchall()
+    return int(rows[0][0]) if rows else -1
 
 
 class UnbalancedError(Exception):
@@ -69,11 +78,12 @@ class BatchWriter:
         self._pools = [bytes(row[0]) for row in self._database.query(pools)]
         self._operators = [bytes(row[0]) for row in self._database.query(roles)]
 
-    def commit(self, scanned: ScannedRange, *, final: bool) -> Committed:
+    def commit(self, scanned: ScannedRange, *, finalized: int, final: bool) -> Committed:
         """Store one range.
 
         Args:
             scanned: the logs of whole blocks, sorted, with the headers of the range's first and last block.
+            finalized: the newest block that was final when the range was read; blocks above it are looked at again.
             final: store what does not balance as such, instead of asking for more logs.
 
         Raises:
@@ -101,6 +111,9 @@ class BatchWriter:
                 ),
                 self._run_id,
             )
+            border = min(scanned.to_block, finalized)
+            if border > finalized_border(self._database):
+                self._database.set_setting(FINALIZED_SETTING, str(border))
         if decoded.counts["amm_pools"] or decoded.counts["roles"]:
             self._reload()
         return Committed(
@@ -115,6 +128,8 @@ class BatchWriter:
         """Take back all blocks above `ancestor`; returns the rows removed per table."""
         with self._database.transaction() as connection:
             removed = intervals.roll_back(connection, ancestor, ancestor_hash)
+            if finalized_border(self._database) > ancestor:
+                self._database.set_setting(FINALIZED_SETTING, str(ancestor))
         self._reload()
         return removed
 

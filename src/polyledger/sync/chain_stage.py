@@ -16,11 +16,16 @@ from polyledger.domain.intervals import Interval, difference
 from polyledger.sources.chain import ChainSource, Head, ReorgDetectedError, ScannedRange
 from polyledger.store import intervals
 from polyledger.store.database import Database
-from polyledger.sync.chain_batches import BatchWriter, Committed, UnbalancedError, merged_logs
+from polyledger.sync.chain_batches import (
+    BatchWriter,
+    Committed,
+    UnbalancedError,
+    finalized_border,
+    merged_logs,
+)
 
 _MOST_REORGS: Final = 50
 _HASHES_PER_LOOK: Final = 256
-_FINALIZED_SETTING: Final = "finalized_upto"
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -84,11 +89,10 @@ class ChainStage:
                 )
             await self._undo_orphans(head)
             try:
-                finished = await self._scan(target)
+                finished = await self._scan(target, head.finalized)
             except ReorgDetectedError:
                 continue  # the chain changed under the scan: look again at what is still true
             if finished and not await self._undo_orphans(head):
-                self._note_finalized(min(head.finalized, target))
                 self.outcome.finished = True
                 return self.outcome
             if not finished:
@@ -109,7 +113,7 @@ class ChainStage:
         with self._database.write_lock:
             return intervals.done(self._database.connection, self._scope)
 
-    async def _scan(self, target: int) -> bool:
+    async def _scan(self, target: int, finalized: int) -> bool:
         """True when everything up to the target is in; False when time ran out before."""
         missing = difference([(self._from_block, target)], self._done())
         total = sum(part.length for part in missing)
@@ -117,7 +121,7 @@ class ChainStage:
         for part in missing:
             ranges = self._source.scan(part.first, part.last, operators=self._writer.operators)
             async for scanned in ranges:
-                committed = await self._commit(scanned)
+                committed = await self._commit(scanned, finalized)
                 covered += committed.to_block - committed.from_block + 1
                 self._report(committed, covered, total)
                 if self._deadline is not None and time.monotonic() > self._deadline:
@@ -125,13 +129,15 @@ class ChainStage:
                     return False
         return True
 
-    async def _commit(self, scanned: ScannedRange) -> Committed:
+    async def _commit(self, scanned: ScannedRange, finalized: int) -> Committed:
         self._check_link(scanned)
         try:
-            return await anyio.to_thread.run_sync(lambda: self._writer.commit(scanned, final=False))
+            return await anyio.to_thread.run_sync(
+                lambda: self._writer.commit(scanned, finalized=finalized, final=False)
+            )
         except UnbalancedError as error:
             completed = await self._with_receipts(scanned, error)
-        return await anyio.to_thread.run_sync(lambda: self._writer.commit(completed, final=True))
+        return await anyio.to_thread.run_sync(lambda: self._writer.commit(completed, finalized=finalized, final=True))
 
     async def _with_receipts(self, scanned: ScannedRange, error: UnbalancedError) -> ScannedRange:
         """The range with all logs of the transactions that did not balance.
@@ -159,8 +165,8 @@ class ChainStage:
         Returns:
             True when something was rolled back.
         """
-        border = int(self._database.setting(_FINALIZED_SETTING) or -1)
         with self._database.write_lock:
+            border = finalized_border(self._database)
             stored = intervals.stored_hashes(self._database.connection, above=border, below=head.latest + 1)
             newest = intervals.stored_hashes(self._database.connection, above=-1, below=head.latest + 1, limit=1)
         doubtful = stored or newest
@@ -168,9 +174,6 @@ class ChainStage:
             return False
         ancestor, ancestor_hash = await self._ancestor(head)
         removed = await anyio.to_thread.run_sync(lambda: self._writer.roll_back(ancestor, ancestor_hash))
-        if border > ancestor:
-            with self._database.transaction():
-                self._database.set_setting(_FINALIZED_SETTING, str(ancestor))
         self.outcome.rolled_back.append({"to_block": ancestor, "rows": removed})
         self._progress({"stage": "chain", "message": f"a reorg: taken back to block {ancestor:,}"})
         return True
@@ -199,12 +202,6 @@ class ChainStage:
                 number = max(still)
                 return number, headers[number].hash
             below, count = part[-1][0], min(count * 4, _HASHES_PER_LOOK)
-
-    def _note_finalized(self, block: int) -> None:
-        border = int(self._database.setting(_FINALIZED_SETTING) or -1)
-        if block > border:
-            with self._database.transaction():
-                self._database.set_setting(_FINALIZED_SETTING, str(block))
 
     def _report(self, committed: Committed, covered: int, total: int) -> None:
         self.outcome.logs += committed.logs

@@ -1,4 +1,4 @@
-"""Folding finalized events into the sums of book.*_base, so that wallets are a look-up and live profit costs what is new."""
+"""Folding finalized events into the sums of book.*_base: a wallet is a look-up, live profit costs what is new."""
 
 from __future__ import annotations
 

@@ -90,5 +90,7 @@ def _held_by(workspace: Path) -> tuple[str, str]:
     done, total, unit = progress.get("done"), progress.get("total"), progress.get("unit", "")
     far = f", at {done:,} of {total:,} {unit}".rstrip() if done is not None and total else ""
     stage = f" ({progress['stage']}{far})" if progress.get("stage") else ""
-    what = f"The ledger in {workspace} is held by process {state.get('pid', '?')}: {state.get('doing', 'a writer')}{stage}"
+    what = (
+        f"The ledger in {workspace} is held by process {state.get('pid', '?')}: {state.get('doing', 'a writer')}{stage}"
+    )
     return what, "Wait until it ends, or stop it with Ctrl-C or 'kill' (that is safe); then run the same command again"

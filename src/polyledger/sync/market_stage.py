@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
+
 from polyledger.domain.errors import PolyledgerError
 from polyledger.domain.records import EventRecord, Lookup, MarketRecord
 from polyledger.identity.claims import market_verdict
@@ -103,14 +105,14 @@ class MarketStage:
         self._report(outcome, "markets", total)
 
     async def _events(self, outcome: SourceOutcome, answers: AsyncIterator[Answer[EventRecord]], total: int) -> None:
-        group: list[Answer[EventRecord]] = []
-        async for answer in answers:
-            group.append(answer)
+        group = [answer async for answer in answers]
         with self.database.transaction() as connection:
             for answer in group:
                 evidence_id = self._keep(answer.evidence)
                 if answer.asked:
-                    market_claims.add_lookup(connection, outcome.source, "event", answer.key, answer.state, evidence_id)
+                    market_claims.add_lookup(
+                        connection, outcome.source, "event", answer.key, outcome=answer.state, evidence_id=evidence_id
+                    )
                 if answer.record is not None and evidence_id is not None:
                     market_claims.add_event(connection, answer.record, evidence_id)
         self.progress({"stage": outcome.source, "done": len(group), "total": total, "unit": "events"})
@@ -123,7 +125,7 @@ class MarketStage:
             for answer in group:
                 evidence_id = self._keep(answer.evidence)
                 if answer.asked:
-                    market_claims.add_lookup(connection, outcome.source, "market", answer.key, answer.state, evidence_id)
+                    self._add_lookup(connection, outcome.source, "market", answer, evidence_id)
                     self._count(outcome, answer.state)
                 if answer.record is None or evidence_id is None or answer.key not in known:
                     continue
@@ -155,6 +157,14 @@ class MarketStage:
                 )
             newest = self._evidence_ids[key]
         return newest
+
+    @staticmethod
+    def _add_lookup(
+        connection: duckdb.DuckDBPyConnection, source: str, kind: str, answer: Answer[Any], evidence_id: int | None
+    ) -> None:
+        market_claims.add_lookup(
+            connection, source, kind, answer.key, outcome=str(answer.state), evidence_id=evidence_id
+        )
 
     @staticmethod
     def _count(outcome: SourceOutcome, state: Lookup) -> None:

@@ -25,6 +25,7 @@ from polyledger.sources.clob import ClobSource
 from polyledger.sources.gamma import GammaSource
 from polyledger.store.database import Database
 from polyledger.store.market_claims import use_categories
+from polyledger.sync.chain_batches import finalized_border
 from polyledger.sync.chain_stage import ChainOutcome, ChainStage
 from polyledger.sync.compaction import fold_holdings
 from polyledger.sync.market_stage import MarketStage, SourceOutcome
@@ -64,6 +65,7 @@ class Run:
         database: Database,
         settings: Settings,
         workspace: Path,
+        *,
         categories: CategoryTable,
         progress: Progress,
         budget: float | None = None,
@@ -126,8 +128,7 @@ class Run:
             )
             self.report.sources = stage.outcomes
             await stage.run()
-        finalized = int(self._database.setting("finalized_upto") or -1)
-        fold_holdings(self._database, finalized)
+        fold_holdings(self._database, finalized_border(self._database))
 
     async def _chain(self, client: HttpClient) -> None:
         settings, contracts = self._settings, contracts_of(self._settings)

@@ -25,8 +25,7 @@ _GROUPS: Final = {
     "wallet": (
         "'0x' || lower(hex(a.address))",
         _OWN,
-        "JOIN dim.accounts AS a ON a.account = f.wallet "
-        "AND f.wallet NOT IN (SELECT account FROM book.accounts_aside)",
+        "JOIN dim.accounts AS a ON a.account = f.wallet AND f.wallet NOT IN (SELECT account FROM book.accounts_aside)",
     ),
 }
 

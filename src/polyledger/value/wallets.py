@@ -54,7 +54,9 @@ def wallets(
         rows = [row for row in rows if row["category"] == category]
     found = _documents(rows)
     if min_coverage is not None:
-        found = [w for w in found if w["coverage"]["conditions"] is not None and w["coverage"]["conditions"] >= min_coverage]
+        found = [
+            w for w in found if w["coverage"]["conditions"] is not None and w["coverage"]["conditions"] >= min_coverage
+        ]
     found.sort(key=lambda wallet: wallet["wallet"])
     if order_by != "wallet":
         found.sort(key=lambda wallet: _rank(wallet, order_by), reverse=True)
@@ -128,7 +130,9 @@ def _figures(rows: Sequence[Row]) -> dict[str, Any]:
 def _positions(database: Database, account: int) -> list[dict[str, Any]]:
     rows = database.arrow(script("polyledger.value", "wallet_positions"), {"account": account}).to_pylist()
     positions: list[dict[str, Any]] = []
-    for _, group in groupby(rows, key=lambda row: (row["condition"], row["token_id"] if row["condition"] is None else "")):
+    for _, group in groupby(
+        rows, key=lambda row: (row["condition"], row["token_id"] if row["condition"] is None else "")
+    ):
         positions.append(_position(list(group)))
     groups = database.arrow(script("polyledger.value", "wallet_groups"), {"account": account}).to_pylist()
     positions += [{"group": row["group"], "cash_flow": amount_text(int(row["cash"]))} for row in groups]
