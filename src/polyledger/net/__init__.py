@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from polyledger.net.failover import EndpointPool
-from polyledger.net.http import AnswerTooLargeError, HttpAnswer, HttpClient, RetryPolicy
+from polyledger.net.http import AnswerTooLargeError, HttpAnswer, HttpClient, NoConnectionError, RetryPolicy
 from polyledger.net.jsonrpc import Call, EndpointRefusedError, JsonRpcClient, MethodUnavailableError, Reply, RpcError
 from polyledger.net.limits import AdaptiveLimiter, retry_after_seconds
 from polyledger.net.masking import mask_url, scrub
@@ -18,6 +18,7 @@ __all__ = [
     "HttpClient",
     "JsonRpcClient",
     "MethodUnavailableError",
+    "NoConnectionError",
     "Reply",
     "RetryPolicy",
     "RpcError",

@@ -16,7 +16,7 @@ from polyledger.domain.errors import (
     SourceError,
     UpstreamUnavailableError,
 )
-from polyledger.net.http import HttpClient, RetryPolicy, wait_after
+from polyledger.net.http import HttpClient, NoConnectionError, RetryPolicy, wait_after
 from polyledger.net.jsonrpc import EndpointRefusedError, JsonRpcClient, MethodUnavailableError
 from polyledger.net.limits import AdaptiveLimiter
 
@@ -24,7 +24,9 @@ Answer = TypeVar("Answer")
 _FAILURES_TO_OPEN: Final = 3
 _FIRST_REST_SECONDS: Final = 1.0
 _LONGEST_REST_SECONDS: Final = 60.0
-_ATTEMPTS_BEFORE_FIRST_CONTACT: Final = 6
+# Attempts (per endpoint) as long as no endpoint has ever spoken: the address is probably wrong or the node down.
+_ATTEMPTS_WITHOUT_CONNECTION: Final = 6
+_ATTEMPTS_BEFORE_FIRST_CONTACT: Final = 10
 _SHOWN_OF_A_MESSAGE: Final = 240
 
 
@@ -36,7 +38,6 @@ class _State:
     rests_until: float = 0.0
     rest_seconds: float = _FIRST_REST_SECONDS
     last_message: str = "not asked yet"
-    has_answered: bool = False
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class _Operation:
     """The course of one `run`: what failed so far."""
 
     failures: int = 0
+    connected: bool = False
     last_failed: JsonRpcClient | None = None
     refused: set[str] = field(default_factory=set)
 
@@ -134,7 +136,6 @@ class EndpointPool:
         state.failures = 0
         state.rests_until = 0.0
         state.rest_seconds = _FIRST_REST_SECONDS
-        state.has_answered = True
         return answer
 
     def _note_failure(
@@ -163,9 +164,11 @@ class EndpointPool:
         others = len(self.endpoints) - len(operation.refused)
         if isinstance(error, EndpointRefusedError | NotJsonRpcError):
             return self.policy.wait(operation.failures) if others > 0 else False
-        never_answered = not any(state.has_answered for state in self._states.values())
-        if never_answered and operation.failures >= _ATTEMPTS_BEFORE_FIRST_CONTACT * len(self.endpoints):
-            return False
+        operation.connected |= not isinstance(error, NoConnectionError)
+        if not any(endpoint.has_spoken for endpoint in self.endpoints):
+            most = _ATTEMPTS_BEFORE_FIRST_CONTACT if operation.connected else _ATTEMPTS_WITHOUT_CONNECTION
+            if operation.failures >= most * len(self.endpoints):
+                return False
         wait = wait_after(error, operation.failures, self.policy)
         if isinstance(error, RateLimitedError) and others > 1 and wait is not False:
             # Another endpoint need not wait for what this one asked.

@@ -133,7 +133,8 @@ class HttpClient:
 
         Raises:
             RateLimitedError: status 429, with the wait the server asked for.
-            UpstreamUnavailableError: no connection, time-out, an answer that breaks off, or a 5xx status.
+            UpstreamUnavailableError: no connection, time-out, an answer that breaks off, or a 5xx status; without a
+                connection it is a NoConnectionError.
             SourceError: an address that cannot be asked, or an answer beyond the size cap.
         """
         limiter = limiter or self.limiter
@@ -154,6 +155,9 @@ class HttpClient:
             raise SourceError(
                 f"{shown} is not an address that can be asked: {scrub(str(error), url)}", "Correct it in the settings"
             ) from None
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            reason = scrub(str(error), url) or type(error).__name__
+            raise NoConnectionError(f"{shown} cannot be reached ({reason})") from None
         except httpx2.HTTPError as error:
             reason = scrub(str(error), url) or type(error).__name__
             raise UpstreamUnavailableError(f"{shown} did not answer ({type(error).__name__}: {reason})") from None
@@ -213,6 +217,10 @@ class HttpClient:
                 )
             parts.append(part)
         return b"".join(parts)
+
+
+class NoConnectionError(UpstreamUnavailableError):
+    """Nobody listens at the address, or it has no such name."""
 
 
 class AnswerTooLargeError(SourceError):

@@ -105,7 +105,7 @@ class JsonRpcClient:
     """One JSON-RPC endpoint. It makes one attempt per request; `EndpointPool` repeats and fails over.
 
     A batch that the endpoint finds too large is cut in smaller ones; an endpoint that takes no batches gets single
-    calls. What it takes is remembered.
+    calls. What it takes is remembered, and so is whether it ever spoke JSON-RPC (`has_spoken`).
 
     Args:
         url: the endpoint; shown only masked (`name`).
@@ -121,7 +121,7 @@ class JsonRpcClient:
         self.largest_batch = _LARGEST_BATCH
         self._http = http
         self._next_id = 1
-        self._has_spoken = False
+        self.has_spoken = False
 
     async def call(self, method: str, params: Sequence[Any] = ()) -> msgspec.Raw:
         """The result of one call, ``null`` included.
@@ -220,7 +220,7 @@ class JsonRpcClient:
                 retry_after=retry_after_seconds(answer.headers.get("retry-after")),
             )
         raise_for_passing_state(answer, self.limiter, self.url)
-        self._has_spoken = True
+        self.has_spoken = True
         self._cut_batches(_BATCH_SIZE_TEXT.search(reply.error.text) is not None, size)
         return None
 
@@ -232,7 +232,7 @@ class JsonRpcClient:
 
     def _has_spoken_or_may(self, answer: HttpAnswer) -> bool:
         """Whether a refused batch may be the fault of batching: single calls will tell."""
-        return self._has_spoken or answer.status != 404
+        return self.has_spoken or answer.status != 404
 
     async def _post(self, content: bytes, weight: int) -> HttpAnswer:
         answer = await self._http.send(
@@ -269,7 +269,7 @@ class JsonRpcClient:
     def _not_understood(self, answer: HttpAnswer) -> Exception:
         raise_for_passing_state(answer, self.limiter, self.url)
         shown = scrub(answer.excerpt(), self.url)
-        if self._has_spoken:
+        if self.has_spoken:
             # A proxy's page in place of the node's answer: it passes.
             return UpstreamUnavailableError(f"{self.name} answered {answer.status} without JSON-RPC: {shown}")
         return NotJsonRpcError(
@@ -278,7 +278,7 @@ class JsonRpcClient:
         )
 
     def _note(self, answer: HttpAnswer) -> None:
-        self._has_spoken = True
+        self.has_spoken = True
         if answer.status < 400:
             self.limiter.succeeded(answer.seconds)
 
