@@ -28,16 +28,20 @@ def measure(rows: int) -> list[Figure]:
 
 
 def fills(rows: int) -> dict[str, Any]:
-    """Columns of synthetic fills: a few wallets and tokens have most, 40 % are sales."""
+    """Columns of synthetic fills: some positions have thousands of fills, most a few; 40 % are sales."""
     random = np.random.default_rng(20_261_121)
     wallets, tokens = max(1000, rows // 120), max(1000, rows // 400)
+    positions = max(1000, rows // 5)
+    position = (positions * random.random(rows) ** 2).astype(np.int64)
+    wallet = (wallets * random.random(positions) ** 3).astype(np.int64)
+    token = (tokens * random.random(positions) ** 2).astype(np.int64)
     shares = random.integers(1, 10**9, rows)
     return {
         "tx": (np.arange(rows) // 60 + 60_000_000 << 16) | np.arange(rows) % 60 // 4,
         "log_index": (np.arange(rows) % 60 * 7).astype(np.int32),
-        "wallet": (wallets * random.random(rows) ** 3).astype(np.int64),
+        "wallet": wallet[position],
         "side": (random.random(rows) < 0.4).astype(np.uint8),
-        "token": (tokens * random.random(rows) ** 2).astype(np.int64),
+        "token": token[position],
         "shares": shares,
         "collateral": (shares * random.random(rows)).astype(np.int64),
     }

@@ -6,11 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from bench.data import scratch
 from bench.figures import Figure, isolated, progress, timed
-from bench.synthetic import build, build_long, settings
+from bench.synthetic import build, build_long, connect
 
 MEMORY_LIMIT = "6GB"  # of the engine; what lies outside of it stays well below two more
 PROFIT = "SELECT * FROM book.wallet_categories"
@@ -73,8 +71,7 @@ def _measure(rows: int, folder: Path) -> list[Figure]:
 
 def query(path: Path, sql: str) -> dict[str, Any]:
     """Runs a query on a database file; its seconds and the sums of its columns."""
-    config = settings(MEMORY_LIMIT) | {"temp_directory": f"{path}.spill"}
-    connection = duckdb.connect(str(path), read_only=True, config=config)
+    connection = connect(path, MEMORY_LIMIT)
     table, seconds = timed(lambda: connection.sql(sql).to_arrow_table())
     connection.register("result", table)
     names = [name for name in _SUMS if name in table.column_names]
@@ -94,7 +91,7 @@ def _plain(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
 def export_columns(ledger: Path, folder: Path) -> None:
     """What polars reads: the columns of the fills that profit needs, and one row per token, as Parquet."""
     folder.mkdir()
-    connection = duckdb.connect(str(ledger), read_only=True, config=settings(MEMORY_LIMIT))
+    connection = connect(ledger, MEMORY_LIMIT)
     connection.execute(
         "COPY (SELECT wallet, token, role, side, layout, shares, collateral, fee, fee_refund, leftover "
         f"FROM chain.fills) TO '{folder}/fills.parquet' (FORMAT parquet, COMPRESSION zstd)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -44,9 +45,13 @@ _WALLET = "'0x' || left(sha256('w' || {0}), 40)"
 _LONG = "'0x' || sha256('{1}' || {0})"
 
 
-def settings(memory_limit: str) -> dict[str, str | bool]:
-    """How the measurements open a database file."""
-    return {"memory_limit": memory_limit, "preserve_insertion_order": False, "enable_progress_bar": False}
+def connect(path: Path, memory_limit: str, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
+    """A database file as the measurements open it."""
+    config: dict[str, Any] = {"memory_limit": memory_limit, "preserve_insertion_order": False}
+    config["temp_directory"] = f"{path}.spill"
+    connection = duckdb.connect(str(path), read_only=read_only, config=config)
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def build(path: Path, rows: int, memory_limit: str) -> None:
@@ -54,7 +59,7 @@ def build(path: Path, rows: int, memory_limit: str) -> None:
     wallets, conditions = max(1000, rows // 120), max(500, min(100_000, rows // 400))
     database = Database(path, read_only=False, memory_limit=memory_limit, threads=None)
     database.connection.execute("SET enable_progress_bar = false")
-    sizes = {"wallets": wallets, "conditions": conditions}
+    sizes = {"wallets": wallets, "conditions": conditions, "positions": max(1000, rows // 5)}
     with database.transaction() as connection:
         register_contracts(connection, ContractSet.mainnet())
         for statement in (_HERE / "sql" / "dimensions.sql").read_text().format(**sizes).split(";"):
@@ -75,7 +80,7 @@ def build_long(path: Path, source: Path, memory_limit: str) -> None:
     Schema and views are the project's own files with the type of the key columns changed, so both answer the same
     queries. Columns that no measured query reads are not spelt out.
     """
-    connection = duckdb.connect(str(path), config=settings(memory_limit))
+    connection = connect(path, memory_limit, read_only=False)
     connection.execute(f"ATTACH '{source}' AS short (READ_ONLY)")
     for schema in SCHEMAS:
         connection.execute(f"CREATE SCHEMA {schema}")
