@@ -184,6 +184,18 @@ def test_fetch_waits_and_asks_again() -> None:
     assert server.values("id") == [["1", "2"]] * 3
 
 
+def test_retries_write_nothing_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    with scripted(lambda _request: HTMLResponse("", status_code=503)) as server:
+
+        async def run() -> None:
+            async with HttpClient("gamma", policy=QUICK) as http:
+                await http.fetch("GET", server.url)
+
+        with pytest.raises(UpstreamUnavailableError):
+            asyncio.run(run())
+    assert capfd.readouterr().out == ""
+
+
 def test_fetch_gives_up_with_the_last_reason() -> None:
     with scripted(lambda _request: HTMLResponse("<h1>Overloaded</h1>", status_code=503)) as server:
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import stamina.instrumentation
+
 from polyledger.net.failover import EndpointPool
-from polyledger.net.http import AnswerTooLargeError, HttpAnswer, HttpClient, NoConnectionError, RetryPolicy
+from polyledger.net.http import (
+    AnswerTooLargeError,
+    BrokenAnswerError,
+    HttpAnswer,
+    HttpClient,
+    NoConnectionError,
+    RetryPolicy,
+)
 from polyledger.net.jsonrpc import Call, EndpointRefusedError, JsonRpcClient, MethodUnavailableError, Reply, RpcError
 from polyledger.net.limits import AdaptiveLimiter, retry_after_seconds
 from polyledger.net.masking import mask_url, scrub
@@ -11,6 +20,7 @@ from polyledger.net.masking import mask_url, scrub
 __all__ = [
     "AdaptiveLimiter",
     "AnswerTooLargeError",
+    "BrokenAnswerError",
     "Call",
     "EndpointPool",
     "EndpointRefusedError",
@@ -26,3 +36,9 @@ __all__ = [
     "retry_after_seconds",
     "scrub",
 ]
+
+# stamina reports each retry through structlog, which by default writes to standard output, where only data may go.
+# Other hooks, those of a program around us, stay.
+stamina.instrumentation.set_on_retry_hooks(
+    [hook for hook in stamina.instrumentation.get_on_retry_hooks() if "structlog" not in hook.__module__]
+)

@@ -24,6 +24,7 @@ USER_AGENT: Final = f"polyledger/{__version__}"
 DEFAULT_LARGEST_ANSWER: Final = 256 * 1024 * 1024  # the largest documented answer of a node is 150 MB
 # A transient state of the server, by its status; 425 is the matching engine restarting.
 PASSING_STATUSES: Final = frozenset({408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530})
+_TOOK_TOO_LONG: Final = frozenset({408, 504, 524})
 _SHOWN_OF_A_BODY: Final = 160
 
 QueryParameters = Mapping[str, str | int | bool | Sequence[str | int]] | Sequence[tuple[str, str]]
@@ -159,8 +160,10 @@ class HttpClient:
             reason = scrub(str(error), url) or type(error).__name__
             raise NoConnectionError(f"{shown} cannot be reached ({reason})") from None
         except httpx2.HTTPError as error:
+            is_broken = isinstance(error, httpx2.ReadTimeout | httpx2.RemoteProtocolError)
+            kind = BrokenAnswerError if is_broken else UpstreamUnavailableError
             reason = scrub(str(error), url) or type(error).__name__
-            raise UpstreamUnavailableError(f"{shown} did not answer ({type(error).__name__}: {reason})") from None
+            raise kind(f"{shown} did not answer ({type(error).__name__}: {reason})") from None
         self.bytes_received += len(body)
         answer = HttpAnswer(response.status_code, response.headers, body, shown, time.monotonic() - began)
         if judge:
@@ -223,6 +226,10 @@ class NoConnectionError(UpstreamUnavailableError):
     """Nobody listens at the address, or it has no such name."""
 
 
+class BrokenAnswerError(UpstreamUnavailableError):
+    """An answer that broke off or took too long. It may pass; when it does not, the answer may be too large."""
+
+
 class AnswerTooLargeError(SourceError):
     """An answer is larger than we are ready to hold; asking for less may help."""
 
@@ -259,4 +266,5 @@ def raise_for_passing_state(answer: HttpAnswer, limiter: AdaptiveLimiter, url: s
     if answer.status in PASSING_STATUSES:
         if answer.status == 503 and (wait := retry_after_seconds(answer.headers.get("retry-after"))) is not None:
             limiter.throttled(wait)
-        raise UpstreamUnavailableError(f"{answer.url} answered {answer.status}: {scrub(answer.excerpt(), url)}")
+        kind = BrokenAnswerError if answer.status in _TOOK_TOO_LONG else UpstreamUnavailableError
+        raise kind(f"{answer.url} answered {answer.status}: {scrub(answer.excerpt(), url)}")

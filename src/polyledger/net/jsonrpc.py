@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from polyledger.domain.errors import NotJsonRpcError, RateLimitedError, SourceError, UpstreamUnavailableError
-from polyledger.net.http import HttpAnswer, HttpClient, raise_for_passing_state
+from polyledger.net.http import BrokenAnswerError, HttpAnswer, HttpClient, raise_for_passing_state
 from polyledger.net.limits import AdaptiveLimiter, retry_after_seconds
 from polyledger.net.masking import mask_url, scrub
 
@@ -261,7 +261,7 @@ class JsonRpcClient:
             raise_for_passing_state(answer, self.limiter, self.url)
             if isinstance(error, msgspec.ValidationError):
                 return None
-            raise UpstreamUnavailableError(
+            raise BrokenAnswerError(
                 f"{self.name} sent a body that breaks off or is no JSON, after {len(answer.body)} bytes ({error})"
             ) from None
         return None

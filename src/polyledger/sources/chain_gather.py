@@ -9,11 +9,12 @@ from typing import Final
 import msgspec
 
 from polyledger.domain.errors import UpstreamUnavailableError, WrongChainError
-from polyledger.net import AnswerTooLargeError, Call, JsonRpcClient, Reply
+from polyledger.net import AnswerTooLargeError, BrokenAnswerError, Call, JsonRpcClient, Reply
 from polyledger.sources.chain_refusals import Refusal, RefusalKind, is_behind, parse_refusal
 from polyledger.sources.chain_wire import BLOCK_NUMBER, CHAIN_ID, read_quantity, required
 
 _TRIES_OF_AN_UNKNOWN_ERROR: Final = 3
+_BROKEN_ANSWERS_OF_A_LARGE_ONE: Final = 4
 _GET_LOGS: Final = "eth_getLogs"
 _NOTHING: Final = msgspec.Raw(b"null")
 
@@ -71,6 +72,7 @@ class _Progress:
     replies: dict[tuple[int, int], Reply] = field(default_factory=dict)
     refusals: dict[int, Refusal] = field(default_factory=dict)
     unknown_errors: dict[tuple[int, int], int] = field(default_factory=dict)
+    broken_answers: int = 0
     requests: int = 0
 
 
@@ -101,9 +103,11 @@ class Gathering:
         self._progress.requests += 1
         try:
             replies = await endpoint.batch([BLOCK_NUMBER, *(self._call(place) for place in missing)])
-        except AnswerTooLargeError:
+        except (AnswerTooLargeError, BrokenAnswerError) as error:
+            if isinstance(error, BrokenAnswerError) and not self._seems_too_large():
+                raise
             for number, _ in missing:
-                self._progress.refusals[number] = Refusal(RefusalKind.RESULTS)
+                self._progress.refusals[number] = Refusal(RefusalKind.RESULTS, message=error.what)
             return self._gathered(endpoint)
         head = read_quantity(required(endpoint, BLOCK_NUMBER, replies[0]), "eth_blockNumber")
         if head < self._highest:
@@ -115,6 +119,12 @@ class Gathering:
                 required(endpoint, self._call(place), reply)
                 raise UpstreamUnavailableError(f"{endpoint.name} left a call unanswered")
         return self._gathered(endpoint)
+
+    def _seems_too_large(self) -> bool:
+        """Whether answers have broken off so often that their size must be the reason: it can be made smaller."""
+        self._progress.broken_answers += 1
+        may_shrink = any(piece.to_block > piece.from_block for piece in self._pieces)
+        return may_shrink and self._progress.broken_answers >= _BROKEN_ANSWERS_OF_A_LARGE_ONE
 
     def _take(self, place: tuple[int, int], reply: Reply) -> None:
         piece = self._pieces[place[0]]
