@@ -78,16 +78,16 @@ def merged(parts: Sequence[LogColumns]) -> LogColumns:
     Raises:
         InconsistentAnswerError: answers contradict each other or hold logs taken back, as during a reorg; ask again.
     """
-    logs = LogColumns.concat(list(parts)).sort()
-    if len(logs) < 2:
-        _refuse_removed(logs)
-        return logs
-    same = (logs.block[1:] == logs.block[:-1]) & (logs.log_index[1:] == logs.log_index[:-1])
-    if same.any():
-        pairs = np.flatnonzero(same)
-        if not bool((logs.transaction_hash[pairs] == logs.transaction_hash[pairs + 1]).all()):
+    logs = LogColumns.concat(list(parts))
+    key = (logs.block << 32) | logs.log_index
+    order = np.argsort(key, kind="stable")
+    again = np.concatenate([[False], key[order][1:] == key[order][:-1]])[: len(order)]
+    if again.any():
+        copies, originals = order[again], order[np.flatnonzero(again) - 1]
+        if not bool((logs.transaction_hash[copies] == logs.transaction_hash[originals]).all()):
             raise InconsistentAnswerError("Two answers of one request give different logs for the same place")
-        logs = logs.take(np.concatenate([[True], ~same]))
+    if again.any() or not bool((order[1:] > order[:-1]).all()):
+        logs = logs.take(order[~again])  # sorted and thinned at once: moving the data is what costs
     _refuse_removed(logs)
     neighbours = np.flatnonzero(logs.block[1:] == logs.block[:-1])
     words = logs.block_hash[:, :8].copy().view(np.uint64)[:, 0]
