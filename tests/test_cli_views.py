@@ -95,6 +95,10 @@ def test_failed_checks_are_named_with_their_examples() -> None:
     assert "do not balance" in text
 
 
+def test_checks_have_words_for_people() -> None:
+    assert "every transaction sums to zero" in drawn(views.verify, documents.VERIFY)
+
+
 def test_only_complete_coverage_reads_as_complete() -> None:
     text = drawn(views.coverage, documents.COVERAGE)
     market = next(line for line in text.splitlines() if line.startswith("market"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from polyledger.cli.check_titles import title
 from polyledger.replica import load_world, serve
 from tests.test_cli_process import COMMAND, environment, run
 
@@ -81,6 +82,11 @@ def test_documents_and_text(workspace: Path, arguments: list[str], schema: str) 
     done = run("-w", workspace, *arguments)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_every_check_has_words_for_people(demo: dict[str, Any]) -> None:
+    for check in demo["verify"]["checks"]:
+        assert title(check["name"]) != check["name"].replace("_", " "), check["name"]
 
 
 def test_wallets_are_ordered_limited_and_filtered(workspace: Path) -> None:
@@ -166,8 +172,11 @@ def test_init_then_sync_then_nothing_to_do(tmp_path: Path, replica: str) -> None
     assert json.loads(done.stdout)["state"] == "done"
     assert done.stderr  # progress, as plain lines
     assert "\r" not in done.stderr
+    first = json.loads(done.stdout)
     again = json.loads(run("-w", folder, "sync", "--from", "52000000", "--json", **urls).stdout)
     assert not any(again["rows"].values())
+    assert again["coverage"] == first["coverage"]
+    assert sum(again["requests"].values()) <= 2  # the head check
 
 
 def test_from_past_to_is_exit_code_2(tmp_path: Path) -> None:

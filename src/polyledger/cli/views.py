@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from polyledger.cli.check_titles import title
 from polyledger.cli.figures import NONE, amount, bar, compact, count, percent, ratio, seconds, shorten
 from polyledger.cli.wallet_views import plain_table
 
@@ -104,7 +107,7 @@ def checks_table(checks: list[Document]) -> Table:
     table.add_column(overflow="fold")
     table.add_column(justify="right", no_wrap=True)
     for check in checks:
-        name = str(check["name"]).replace("_", " ")
+        name = title(check["name"])
         if check["status"] == "not_applicable":
             reason = check.get("reason")
             table.add_row(MARKS["not_applicable"], f"[dim]{name}{f': {reason}' if reason else ''}[/]", "[dim]n/a[/]")
@@ -119,7 +122,10 @@ def explain(document: Document, width: int) -> Iterable[RenderableType]:
     """``polyledger.explain/1``: the value, why it is believed, and who said otherwise."""
     from rich.markup import escape
 
-    yield f"[bold]{escape(_text(document['subject']))}[/]"
+    subject = document["subject"]
+    if isinstance(subject, Mapping):  # kind and id
+        subject = " ".join(_text(part) for part in subject.values())
+    yield f"[bold]{escape(_text(subject))}[/]"
     yield f"verdict: {document['verdict']}"
     yield ""
     yield from _value_lines(document["value"])
@@ -128,13 +134,22 @@ def explain(document: Document, width: int) -> Iterable[RenderableType]:
         for claim in document["claims"]:
             mark = MARKS["ok"] if claim["won"] else MARKS["failed"] if claim["refuted"] else " "
             text = escape(shorten(_text(claim["value"]), max(20, width - 40)))
-            table.add_row(mark, str(claim["source"]), text, str(claim.get("observed_at") or NONE))
+            table.add_row(mark, str(claim["source"]), text, _moment(claim.get("observed_at")))
         yield ""
         yield table
     if document.get("proof"):
         yield ""
         yield "[bold]proof[/]"
         yield from _value_lines(document["proof"])
+
+
+def _moment(observed: str | int | None) -> str:
+    """Chain claims carry the time of their block in seconds, others the time of the answer; to the second, in UTC."""
+    if observed is None:
+        return NONE
+    if isinstance(observed, int):
+        return datetime.fromtimestamp(observed, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return re.sub(r"\.\d+", "", observed)
 
 
 def _value_lines(value: Any) -> Iterable[RenderableType]:

@@ -28,6 +28,7 @@ Document = Mapping[str, Any]
 
 WIDE = 110  # columns from which low, high and volume have room beside the full address
 MAX_ROWS_SHOWN = 1000
+SHORT_CELL = 14
 
 
 def plain_table(*columns: str, right: Iterable[int] = ()) -> Table:
@@ -58,7 +59,7 @@ def wallets_table(lines: Sequence[Document | None], width: int, *, address_width
     The bounds are numbers, and a picture on a scale shared by all rows where there is room for it.
     """
     rows = [row for row in lines if row is not None]
-    bounded = all("low" in row and "high" in row for row in rows)
+    bounded = not any("unrealized_cost" in row for row in rows)
     wide = width >= WIDE
     picture = max(0, min(24, width - address_width - 42 - (17 if wide else 0))) if bounded else 0
     columns = ["settled", "least", "", "most"] if picture >= 8 else ["settled", "least … most"]
@@ -173,20 +174,51 @@ def _positions(positions: list[Document], width: int) -> Table:
     return table
 
 
-def arrow_table(table: Any, width: int) -> Iterable[RenderableType]:  # noqa: ARG001  (rich fits it)
-    """Rows of a ``pyarrow.Table``, at most a thousand; bytes as 0x hex, nulls as a dash."""
+def arrow_table(table: Any, width: int) -> Iterable[RenderableType]:
+    """Rows of a ``pyarrow.Table``, at most a thousand; bytes as 0x hex, nulls as a dash.
+
+    What does not fit side by side is shortened; what does not fit even then stands as one record beneath the other.
+    """
+    names = [str(name) for name in table.column_names]
+    rows = [[_cell(value) for value in row.values()] for row in table.slice(0, MAX_ROWS_SHOWN).to_pylist()]
+    short = [[shorten(cell, SHORT_CELL) for cell in row] for row in rows]
+    fitting = next((lines for lines in (rows, short) if _natural_width(names, lines) <= width), None)
+    if fitting is None:
+        yield from _records(names, rows)
+    else:
+        numeric = ("int", "uint", "double", "float", "decimal")
+        right = [i for i, field in enumerate(table.schema) if str(field.type).startswith(numeric)]
+        yield _text_table(names, fitting, right)
+    if table.num_rows > MAX_ROWS_SHOWN:
+        yield f"… {count(table.num_rows - MAX_ROWS_SHOWN)} more rows; --json prints them all."
+
+
+def _natural_width(names: list[str], rows: list[list[str]]) -> int:
+    longest = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    return sum(longest) + 2 * (len(names) - 1)
+
+
+def _text_table(names: list[str], rows: list[list[str]], right: list[int]) -> Table:
+    from rich.markup import escape
+
+    drawn = plain_table(*map(escape, names), right=right)
+    for row in rows:
+        drawn.add_row(*map(escape, row))
+    return drawn
+
+
+def _records(names: list[str], rows: list[list[str]]) -> Iterable[RenderableType]:
     from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for field in table.schema:
-        numeric = str(field.type).startswith(("int", "uint", "double", "float", "decimal"))
-        drawn.add_column(escape(field.name), justify="right" if numeric else "left", overflow="fold")
-    for row in table.slice(0, MAX_ROWS_SHOWN).to_pylist():
-        drawn.add_row(*(escape(_cell(value)) for value in row.values()))
-    yield drawn
-    if table.num_rows > MAX_ROWS_SHOWN:
-        yield f"… {count(table.num_rows - MAX_ROWS_SHOWN)} more rows; --json prints them all."
+    for number, row in enumerate(rows, 1):
+        yield f"[bold]row {count(number)}[/]"
+        drawn = Table.grid(padding=(0, 2, 0, 0))
+        drawn.add_column(style="dim", no_wrap=True)
+        drawn.add_column(overflow="fold")
+        for name, cell in zip(names, row, strict=True):
+            drawn.add_row(escape(name), escape(cell))
+        yield drawn
 
 
 def _cell(value: object) -> str:
