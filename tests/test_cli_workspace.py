@@ -176,7 +176,8 @@ def test_init_then_sync_then_nothing_to_do(tmp_path: Path, replica: str) -> None
     again = json.loads(run("-w", folder, "sync", "--from", "52000000", "--json", **urls).stdout)
     assert not any(again["rows"].values())
     assert again["coverage"] == first["coverage"]
-    assert sum(again["requests"].values()) <= 2  # the head check
+    assert again["requests"]["chain"] <= 4  # chain id, head, finalized, border: the head check
+    assert sum(again["requests"].values()) == again["requests"]["chain"]
 
 
 def test_from_past_to_is_exit_code_2(tmp_path: Path) -> None:
