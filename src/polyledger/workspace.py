@@ -137,9 +137,10 @@ class Workspace:
                     progress=_noting(lock, progress),
                     budget=budget,
                 )
+                before = _counts(database)
                 report = run.execute()
-                rows = {name: int(database.query(f"SELECT count(*) FROM chain.{name}")[0][0]) for name in _COUNTED}
-                return report_document(report, rows, coverage(database))
+                brought = {name: count - before[name] for name, count in _counts(database).items()}
+                return report_document(report, brought, coverage(database))
             finally:
                 database.close()
 
@@ -254,6 +255,10 @@ def open(path: str | Path | None = None, *, settings: Settings | None = None) ->
     """
     folder = Path(path if path is not None else os.environ.get("POLYLEDGER_WORKSPACE") or ".")
     return Workspace(folder, settings if settings is not None else load_settings(folder))
+
+
+def _counts(database: Database) -> dict[str, int]:
+    return {name: int(database.query(f"SELECT count(*) FROM chain.{name}")[0][0]) for name in _COUNTED}
 
 
 def _noting(lock: WorkspaceLock, progress: Progress | None) -> Progress:

@@ -22,7 +22,7 @@ SELECT f.condition, '0x' || lower(hex(f.condition_id)) AS condition_id, '0x' || 
        '0x' || lower(hex(f.question_id)) AS question_id, f.outcome_slots, f.numerators, f.market_id, f.question,
        f.event_id, f.category, f.named_by, f.prepared_tx, f.resolved_tx, f.on_chain,
        '0x' || lower(hex(p.hash)) AS prepared_in, '0x' || lower(hex(r.hash)) AS resolved_in,
-       b.timestamp AS prepared_at
+       make_timestamp(b.timestamp * 1000000) AS prepared_at
 FROM book.condition_facts AS f
 LEFT JOIN dim.accounts AS o ON o.account = f.oracle
 LEFT JOIN chain.transactions AS p ON p.tx = f.prepared_tx
@@ -176,7 +176,7 @@ def _chain_claim(facts: Document, value: Document) -> list[Document]:
             "won": True,
             "refuted": False,
             "evidence": {"event": "ConditionPreparation", "transaction": facts["prepared_in"]},
-            "observed_at": facts["prepared_at"],
+            "observed_at": f"{facts['prepared_at'].isoformat()}Z",
         }
     ]
 

@@ -15,7 +15,7 @@ from polyledger.net.http import (
 )
 from polyledger.net.jsonrpc import Call, EndpointRefusedError, JsonRpcClient, MethodUnavailableError, Reply, RpcError
 from polyledger.net.limits import AdaptiveLimiter, retry_after_seconds
-from polyledger.net.masking import mask_url, scrub
+from polyledger.net.masking import is_loopback, mask_url, scrub
 
 __all__ = [
     "AdaptiveLimiter",
@@ -32,6 +32,7 @@ __all__ = [
     "Reply",
     "RetryPolicy",
     "RpcError",
+    "is_loopback",
     "mask_url",
     "retry_after_seconds",
     "scrub",

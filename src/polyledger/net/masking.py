@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -64,3 +65,15 @@ def _secrets(url: str) -> set[str]:
     found |= {unquote(secret) for secret in found}
     # Shorter pieces are no keys, and replacing them would shred the message.
     return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address lies on this machine: ``localhost``, 127.0.0.0/8 or ::1."""
+    parts = _split(url)
+    host = (parts.hostname or "") if parts else ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

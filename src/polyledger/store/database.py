@@ -217,10 +217,10 @@ def locked_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
         statements = connection.extract_statements(sql)
         if len(statements) != 1:
             raise UsageError(f"This is {len(statements)} SQL statements, not one", "Give one query at a time")
-        result = connection.execute(statements[0])
-        if result.description is None:
+        relation = connection.sql(sql)
+        if relation is None:
             raise UsageError("This statement returns no rows", "Give a query, such as SELECT … FROM fills")
-        return result.to_arrow_table()
+        return relation.to_arrow_table()
     except duckdb.Error as error:
         raise UsageError(
             f"The query was refused: {str(error).strip()}",

@@ -15,11 +15,11 @@ from typing import Any
 
 import anyio
 
-from polyledger.config import Settings, SourceSettings
+from polyledger.config import ChainSettings, Settings, SourceSettings
 from polyledger.ctf.contracts import ContractSet
 from polyledger.domain.categories import CategoryTable
 from polyledger.domain.errors import ConfigurationError, PolyledgerError
-from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient
+from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcClient, is_loopback
 from polyledger.sources.chain import ChainSource
 from polyledger.sources.clob import ClobSource
 from polyledger.sources.gamma import GammaSource
@@ -94,7 +94,7 @@ class Run:
             failed = any(outcome.error is not None for outcome in self.report.sources)
             self.report.state = "partial" if late or failed else "done"
             self.report.message = "; ".join(o.error.what for o in self.report.sources if o.error is not None) or None
-        except (KeyboardInterrupt, anyio.get_cancelled_exc_class()):
+        except KeyboardInterrupt:
             self.report.state = "interrupted"
             raise
         except PolyledgerError as error:
@@ -135,7 +135,9 @@ class Run:
         urls = settings.chain.rpc_urls
         if not urls:
             raise ConfigurationError("No JSON-RPC endpoint is configured", "Set chain.rpc_url or POLYGON_RPC_URL")
-        pool = EndpointPool.from_urls(urls, client, requests_per_10s=settings.chain.requests_per_10s)
+        pool = EndpointPool(
+            [JsonRpcClient(url, client, limiter=AdaptiveLimiter(_rate(settings.chain, url))) for url in urls]
+        )
         source = ChainSource(
             pool,
             contracts,
@@ -161,12 +163,12 @@ class Run:
     async def _gamma(self, stack: contextlib.AsyncExitStack, section: SourceSettings) -> GammaSource | None:
         if not section.enabled:
             return None
-        return GammaSource(await self._client(stack, "gamma", section.requests_per_10s), section.url)
+        return GammaSource(await self._client(stack, "gamma", _rate(section, section.url)), section.url)
 
     async def _clob(self, stack: contextlib.AsyncExitStack, section: SourceSettings) -> ClobSource | None:
         if not section.enabled:
             return None
-        return ClobSource(await self._client(stack, "clob", section.requests_per_10s), section.url)
+        return ClobSource(await self._client(stack, "clob", _rate(section, section.url)), section.url)
 
     async def _client(self, stack: contextlib.AsyncExitStack, source: str, rate: float | None) -> HttpClient:
         limiter = None if rate is None else AdaptiveLimiter(rate)
@@ -196,6 +198,13 @@ class Run:
                     json.dumps(report.requests), report.message, report.run_id,
                 ],
             )  # fmt: skip
+
+
+def _rate(section: SourceSettings | ChainSettings, url: str) -> float | None:
+    """Requests per 10 s for an endpoint: the setting; without one, a node on this machine is not held back."""
+    if "requests_per_10s" not in section.model_fields_set and is_loopback(url):
+        return None
+    return section.requests_per_10s
 
 
 def _moment(seconds: float) -> datetime:
