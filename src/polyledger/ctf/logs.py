@@ -113,14 +113,17 @@ class LogColumns:
         lengths = self.data_offset[1:][index] - starts
         offset = np.zeros(len(index) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offset[1:])
-        # The source position of each byte: its own place, shifted by how far its log moved.
-        source = np.arange(offset[-1]) + np.repeat(starts - offset[:-1], lengths)
+        # Data of events is whole words nearly always, and moving words is many times faster than moving bytes.
+        width = 32 if not ((starts | lengths) % 32).any() and len(self.data) % 32 == 0 else 1
+        units = self.data.reshape(-1, width)
+        # The source position of each unit: its own place, shifted by how far its log moved.
+        source = np.arange(offset[-1] // width) + np.repeat((starts - offset[:-1]) // width, lengths // width)
         columns = {
             field.name: getattr(self, field.name)[index]
             for field in fields(LogColumns)
             if field.name not in {"data", "data_offset"}
         }
-        return LogColumns(**columns, data=self.data[source], data_offset=offset)
+        return LogColumns(**columns, data=units[source].reshape(-1), data_offset=offset)
 
     def data_of(self, position: int) -> bytes:
         """The data of one log."""

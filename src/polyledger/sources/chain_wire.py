@@ -76,6 +76,22 @@ class ScannedRange:
         """How many blocks it spans."""
         return self.to_block - self.from_block + 1
 
+    @staticmethod
+    def united(parts: Sequence[ScannedRange]) -> ScannedRange:
+        """Neighbouring ranges, in order, as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return ScannedRange(
+            parts[0].from_block,
+            parts[-1].to_block,
+            LogColumns.concat([part.logs for part in parts]),
+            parts[0].first,
+            parts[-1].last,
+            timestamps={number: stamp for part in parts for number, stamp in part.timestamps.items()},
+            requests=sum(part.requests for part in parts),
+            bodies=[body for part in parts for body in part.bodies],
+        )
+
     def with_logs(self, logs: LogColumns) -> ScannedRange:
         """The same range with other logs (sorted); timestamps they lack are taken from the logs it had."""
         numbers, places = np.unique(self.logs.block, return_index=True)

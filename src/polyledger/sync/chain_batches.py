@@ -163,14 +163,3 @@ def _digest(logs: LogColumns) -> bytes:
     for column in (logs.block, logs.log_index, logs.transaction_hash, logs.address, logs.topics, logs.data):
         digest.update(np.ascontiguousarray(column).data)
     return digest.digest()
-
-
-def merged_logs(logs: LogColumns, more: LogColumns, contracts: ContractSet) -> LogColumns:
-    """The logs of a range and those of receipts, each log once; logs of other contracts are left out."""
-    wanted = {*contracts.log_addresses, *contracts.transfer_collaterals}
-    keep = np.array([bytes(address) in wanted for address in more.address], np.bool_)
-    both = LogColumns.concat([logs, more.take(keep)]).sort()
-    if not len(both):
-        return both
-    fresh = np.r_[True, (np.diff(both.block) != 0) | (np.diff(both.log_index) != 0)]
-    return both.take(fresh)

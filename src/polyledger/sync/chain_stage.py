@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,11 +22,14 @@ from polyledger.sync.chain_batches import (
     Committed,
     UnbalancedError,
     finalized_border,
-    merged_logs,
 )
+from polyledger.sync.receipts import doubtful_transactions, joined
 
 _MOST_REORGS: Final = 50
 _HASHES_PER_LOOK: Final = 256
+# Ranges are written together until they hold this many logs or have waited this long: a transaction has its fixed cost.
+_LOGS_PER_BATCH: Final = 150_000
+_SECONDS_PER_BATCH: Final = 2.0
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -69,6 +73,7 @@ class ChainStage:
         self._deadline = deadline
         self._began = time.monotonic()
         self._writer = BatchWriter(database, contracts, scope, run_id)
+        self._total = self._covered = 0
         self.outcome = ChainOutcome(from_block=from_block)
 
     async def run(self) -> ChainOutcome:
@@ -116,40 +121,53 @@ class ChainStage:
     async def _scan(self, target: int, finalized: int) -> bool:
         """True when everything up to the target is in; False when time ran out before."""
         missing = difference([(self._from_block, target)], self._done())
-        total = sum(part.length for part in missing)
-        covered = 0
+        self._total = sum(part.length for part in missing)
+        self._covered = 0
         for part in missing:
-            ranges = self._source.scan(part.first, part.last, operators=self._writer.operators)
-            async for scanned in ranges:
-                committed = await self._commit(scanned, finalized)
-                covered += committed.to_block - committed.from_block + 1
-                self._report(committed, covered, total)
-                if self._deadline is not None and time.monotonic() > self._deadline:
-                    await ranges.aclose()
-                    return False
+            ranges = gathered(self._source.scan(part.first, part.last, operators=self._writer.operators))
+            # While one batch is written, the next one is read.
+            writing: asyncio.Task[None] | None = None
+            try:
+                async for scanned in ranges:
+                    completed = await self._with_receipts(scanned, doubtful_transactions(scanned.logs, self._contracts))
+                    if writing is not None:
+                        await writing
+                    if self._deadline is not None and time.monotonic() > self._deadline:
+                        return False
+                    writing = asyncio.create_task(self._commit(completed, finalized))
+                if writing is not None:
+                    await writing
+            finally:
+                await _ended(writing)
+                await ranges.aclose()
         return True
 
-    async def _commit(self, scanned: ScannedRange, finalized: int) -> Committed:
+    async def _commit(self, scanned: ScannedRange, finalized: int) -> None:
         self._check_link(scanned)
         try:
-            return await anyio.to_thread.run_sync(
+            committed = await anyio.to_thread.run_sync(
                 lambda: self._writer.commit(scanned, finalized=finalized, final=False)
             )
         except UnbalancedError as error:
-            completed = await self._with_receipts(scanned, error)
-        return await anyio.to_thread.run_sync(lambda: self._writer.commit(completed, finalized=finalized, final=True))
+            completed = await self._with_receipts(scanned, error.transactions)
+            committed = await anyio.to_thread.run_sync(
+                lambda: self._writer.commit(completed, finalized=finalized, final=True)
+            )
+        self._report(committed)
 
-    async def _with_receipts(self, scanned: ScannedRange, error: UnbalancedError) -> ScannedRange:
-        """The range with all logs of the transactions that did not balance.
+    async def _with_receipts(self, scanned: ScannedRange, transactions: Sequence[bytes]) -> ScannedRange:
+        """The range with all logs of these transactions.
 
         Filters see collateral only where it touches the protocol; a receipt shows the whole transaction. An endpoint
         that has no receipts leaves the range as it is, and the books say so.
         """
+        if not transactions:
+            return scanned
         try:
-            more = await self._source.receipts(error.transactions)
+            more = await self._source.receipts(transactions)
         except SourceError:
             return scanned
-        return scanned.with_logs(merged_logs(scanned.logs, more, self._contracts))
+        return scanned.with_logs(joined(scanned.logs, more, self._contracts))
 
     def _check_link(self, scanned: ScannedRange) -> None:
         """The range must follow on the block stored before it, if that one is known."""
@@ -203,7 +221,9 @@ class ChainStage:
                 return number, headers[number].hash
             below, count = part[-1][0], min(count * 4, _HASHES_PER_LOOK)
 
-    def _report(self, committed: Committed, covered: int, total: int) -> None:
+    def _report(self, committed: Committed) -> None:
+        self._covered += committed.to_block - committed.from_block + 1
+        covered, total = self._covered, self._total
         self.outcome.logs += committed.logs
         self.outcome.fills += committed.fills
         self.outcome.unbalanced += committed.unbalanced
@@ -220,3 +240,33 @@ class ChainStage:
                 "message": f"{self.outcome.logs:,} logs, {self.outcome.logs / elapsed:,.0f} logs/s",
             }
         )
+
+
+async def gathered(ranges: AsyncGenerator[ScannedRange, None]) -> AsyncGenerator[ScannedRange, None]:
+    """Neighbouring ranges as larger ones, so that the fixed cost of a transaction is shared."""
+    waiting: list[ScannedRange] = []
+    since = time.monotonic()
+    try:
+        async for scanned in ranges:
+            waiting.append(scanned)
+            logs = sum(len(part.logs) for part in waiting)
+            if logs >= _LOGS_PER_BATCH or time.monotonic() - since >= _SECONDS_PER_BATCH:
+                yield ScannedRange.united(waiting)
+                waiting, since = [], time.monotonic()
+    except UpstreamUnavailableError:
+        if waiting:  # the run ends here: what has been read is not given up
+            yield ScannedRange.united(waiting)
+        raise
+    else:
+        if waiting:
+            yield ScannedRange.united(waiting)
+    finally:
+        await ranges.aclose()
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    """Let a write that is under way finish, whatever happened beside it. When it failed too, its error comes after."""
+    if task is not None and not task.done():
+        await asyncio.wait([task])
+    if task is not None and not task.cancelled():
+        task.exception()

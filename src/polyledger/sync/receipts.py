@@ -1,0 +1,52 @@
+"""Which transactions need their whole receipt, and how its logs join a scanned range. No I/O."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyledger.ctf.contracts import COLLATERAL_ROLES, ContractSet
+from polyledger.ctf.events import ERC20_TRANSFER, ORDER_FILLED_V2
+from polyledger.ctf.logs import LogColumns
+
+Mask = NDArray[np.bool_]
+
+
+def doubtful_transactions(logs: LogColumns, contracts: ContractSet) -> list[bytes]:
+    """Hashes of transactions whose cash no filter has seen: V2 fills without any transfer of collateral.
+
+    A V2 match of orders that complement each other moves collateral from wallet to wallet, past the exchange, so a
+    filter on protocol addresses misses it unless all transfers of that collateral are taken (as those of pUSD are).
+    """
+    filled = _has_topic(logs, ORDER_FILLED_V2.topic)
+    if not filled.any():
+        return []
+    collaterals = contracts.addresses_of(COLLATERAL_ROLES)
+    paid = _has_topic(logs, ERC20_TRANSFER.topic) & _emitted_by(logs, collaterals)
+    doubtful = np.flatnonzero(filled & ~np.isin(logs.transaction, logs.transaction[paid]))
+    _, first = np.unique(logs.transaction[doubtful], return_index=True)
+    return [logs.transaction_hash[position].tobytes() for position in doubtful[first]]
+
+
+def joined(logs: LogColumns, more: LogColumns, contracts: ContractSet) -> LogColumns:
+    """The logs of a range and those of receipts, each log once; logs of other contracts are left out."""
+    wanted = _emitted_by(more, [*contracts.log_addresses, *contracts.transfer_collaterals])
+    known = (logs.block << 32) | logs.log_index
+    fresh = ~np.isin((more.block << 32) | more.log_index, known)
+    return LogColumns.concat([logs, more.take(wanted & fresh)]).sort()
+
+
+def _has_topic(logs: LogColumns, topic: bytes) -> Mask:
+    # The first eight bytes of a hash tell topics apart; the rest is compared only where they agree.
+    head = np.ascontiguousarray(logs.topics[:, 0, :8]).view(np.uint64)[:, 0]
+    mask: Mask = (head == np.frombuffer(topic[:8], np.uint64)[0]) & (logs.topic_count > 0)
+    rows = np.flatnonzero(mask)
+    mask[rows] = (logs.topics[rows, 0] == np.frombuffer(topic, np.uint8)).all(axis=1)
+    return mask
+
+
+def _emitted_by(logs: LogColumns, addresses: list[bytes] | tuple[bytes, ...]) -> Mask:
+    mask = np.zeros(len(logs), np.bool_)
+    for address in addresses:
+        mask |= (logs.address == np.frombuffer(address, np.uint8)).all(axis=1)
+    return mask
