@@ -18,22 +18,30 @@ def doubtful_transactions(logs: LogColumns, contracts: ContractSet) -> list[byte
     A V2 match of orders that complement each other moves collateral from wallet to wallet, past the exchange, so a
     filter on protocol addresses misses it unless all transfers of that collateral are taken (as those of pUSD are).
     """
-    filled = _has_topic(logs, ORDER_FILLED_V2.topic)
-    if not filled.any():
+    filled = np.flatnonzero(_has_topic(logs, ORDER_FILLED_V2.topic))
+    if not len(filled):
         return []
     collaterals = contracts.addresses_of(COLLATERAL_ROLES)
     paid = _has_topic(logs, ERC20_TRANSFER.topic) & _emitted_by(logs, collaterals)
-    doubtful = np.flatnonzero(filled & ~np.isin(logs.transaction, logs.transaction[paid]))
-    _, first = np.unique(logs.transaction[doubtful], return_index=True)
+    transaction = logs.transaction
+    doubtful = filled[~_among(transaction[filled], transaction[paid])]
+    _, first = np.unique(transaction[doubtful], return_index=True)
     return [logs.transaction_hash[position].tobytes() for position in doubtful[first]]
 
 
 def joined(logs: LogColumns, more: LogColumns, contracts: ContractSet) -> LogColumns:
     """The logs of a range and those of receipts, each log once; logs of other contracts are left out."""
     wanted = _emitted_by(more, [*contracts.log_addresses, *contracts.transfer_collaterals])
-    known = (logs.block << 32) | logs.log_index
-    fresh = ~np.isin((more.block << 32) | more.log_index, known)
+    fresh = ~_among((more.block << 32) | more.log_index, (logs.block << 32) | logs.log_index)
     return LogColumns.concat([logs, more.take(wanted & fresh)]).sort()
+
+
+def _among(values: NDArray[np.int64], ordered: NDArray[np.int64]) -> Mask:
+    """Which values occur in `ordered`, which is sorted as logs are."""
+    if not len(ordered):
+        return np.zeros(len(values), np.bool_)
+    place = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    return np.asarray(ordered[place] == values, np.bool_)
 
 
 def _has_topic(logs: LogColumns, topic: bytes) -> Mask:
