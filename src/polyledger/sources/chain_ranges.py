@@ -6,7 +6,7 @@ from typing import Final
 
 from polyledger.sources.chain_refusals import Refusal, RefusalKind
 
-START_BLOCKS: Final = 2_000
+START_BLOCKS: Final = 500
 TARGET_LOGS: Final = 30_000
 _SMALLEST_TARGET: Final = 100
 _GROWTH: Final = 2

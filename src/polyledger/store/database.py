@@ -138,14 +138,13 @@ class Database:
 
     def _create(self) -> None:
         with plain_errors(self.path), self.transaction():
-            for schema in SCHEMAS:
-                self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             folder = resources.files("polyledger.store").joinpath("schema")
+            statements = [f"CREATE SCHEMA IF NOT EXISTS {schema};" for schema in SCHEMAS]
             for schema in SCHEMAS:
-                for file in sorted(folder.joinpath(schema).iterdir(), key=lambda entry: entry.name):
-                    self.connection.execute(file.read_text(encoding="utf-8"))
-            for model in MODELS:
-                self.connection.execute(sql_text("polyledger.store", f"models/{model}.sql"))
+                files = sorted(folder.joinpath(schema).iterdir(), key=lambda entry: entry.name)
+                statements += [file.read_text(encoding="utf-8") for file in files]
+            statements += [sql_text("polyledger.store", f"models/{model}.sql") for model in MODELS]
+            self.connection.execute("\n".join(statements))
             self.connection.execute("INSERT INTO meta.format VALUES (?, ?)", [FORMAT_VERSION, __version__])
 
     @contextmanager

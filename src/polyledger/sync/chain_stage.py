@@ -29,6 +29,7 @@ _MOST_REORGS: Final = 50
 _HASHES_PER_LOOK: Final = 256
 # Ranges are written together until they hold this many logs or have waited this long: a transaction has its fixed cost.
 _LOGS_PER_BATCH: Final = 150_000
+_LOGS_WORTH_WRITING: Final = 30_000  # enough when the writer has nothing to do
 _SECONDS_PER_BATCH: Final = 2.0
 
 Progress = Callable[[dict[str, Any]], None]
@@ -74,6 +75,7 @@ class ChainStage:
         self._began = time.monotonic()
         self._writer = BatchWriter(database, contracts, scope, run_id)
         self._total = self._covered = 0
+        self._writing: asyncio.Task[None] | None = None
         self.outcome = ChainOutcome(from_block=from_block)
 
     async def run(self) -> ChainOutcome:
@@ -124,23 +126,40 @@ class ChainStage:
         self._total = sum(part.length for part in missing)
         self._covered = 0
         for part in missing:
-            ranges = gathered(self._source.scan(part.first, part.last, operators=self._writer.operators))
-            # While one batch is written, the next one is read.
-            writing: asyncio.Task[None] | None = None
+            ranges = gathered(
+                self._source.scan(part.first, part.last, operators=self._writer.operators), is_idle=self._is_idle
+            )
             try:
                 async for scanned in ranges:
-                    completed = await self._with_receipts(scanned, doubtful_transactions(scanned.logs, self._contracts))
-                    if writing is not None:
-                        await writing
+                    doubtful = doubtful_transactions(scanned.logs, self._contracts)
+                    completed = await self._with_receipts(scanned, doubtful)
+                    await self._written()
                     if self._deadline is not None and time.monotonic() > self._deadline:
                         return False
-                    writing = asyncio.create_task(self._commit(completed, finalized))
-                if writing is not None:
-                    await writing
+                    # While this batch is written, the next one is read.
+                    self._writing = asyncio.create_task(self._commit(completed, finalized))
+                await self._written()
             finally:
-                await _ended(writing)
+                await self._ended()
                 await ranges.aclose()
         return True
+
+    def _is_idle(self) -> bool:
+        return self._writing is None or self._writing.done()
+
+    async def _written(self) -> None:
+        """Wait until the batch under way is committed; raises what went wrong with it."""
+        if self._writing is not None:
+            await self._writing
+            self._writing = None
+
+    async def _ended(self) -> None:
+        """Let a write that is under way finish, whatever happened beside it; then its own error is not the news."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+            if not self._writing.cancelled():
+                self._writing.exception()
+            self._writing = None
 
     async def _commit(self, scanned: ScannedRange, finalized: int) -> None:
         self._check_link(scanned)
@@ -242,15 +261,21 @@ class ChainStage:
         )
 
 
-async def gathered(ranges: AsyncGenerator[ScannedRange, None]) -> AsyncGenerator[ScannedRange, None]:
-    """Neighbouring ranges as larger ones, so that the fixed cost of a transaction is shared."""
+async def gathered(
+    ranges: AsyncGenerator[ScannedRange, None], *, is_idle: Callable[[], bool]
+) -> AsyncGenerator[ScannedRange, None]:
+    """Neighbouring ranges as larger ones, so that the fixed cost of a transaction is shared.
+
+    `is_idle` says whether the writer has nothing to do; then less is enough.
+    """
     waiting: list[ScannedRange] = []
     since = time.monotonic()
     try:
         async for scanned in ranges:
             waiting.append(scanned)
             logs = sum(len(part.logs) for part in waiting)
-            if logs >= _LOGS_PER_BATCH or time.monotonic() - since >= _SECONDS_PER_BATCH:
+            enough = _LOGS_WORTH_WRITING if is_idle() else _LOGS_PER_BATCH
+            if logs >= enough or time.monotonic() - since >= _SECONDS_PER_BATCH:
                 yield ScannedRange.united(waiting)
                 waiting, since = [], time.monotonic()
     except UpstreamUnavailableError:
@@ -262,11 +287,3 @@ async def gathered(ranges: AsyncGenerator[ScannedRange, None]) -> AsyncGenerator
             yield ScannedRange.united(waiting)
     finally:
         await ranges.aclose()
-
-
-async def _ended(task: asyncio.Task[None] | None) -> None:
-    """Let a write that is under way finish, whatever happened beside it. When it failed too, its error comes after."""
-    if task is not None and not task.done():
-        await asyncio.wait([task])
-    if task is not None and not task.cancelled():
-        task.exception()
