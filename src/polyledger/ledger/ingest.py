@@ -19,6 +19,7 @@ from polyledger.ctf.decode import Decoded
 from polyledger.ctf.identity import condition_id
 from polyledger.identity.links import intern_tokens, link_pairs, link_protocol_tokens
 from polyledger.ledger import matching
+from polyledger.ledger.adapters import with_beneficiaries
 from polyledger.ledger.matching import ZERO_ADDRESS, integers
 from polyledger.store.keys import ACCOUNTS, CONDITIONS, NEG_RISK_MARKETS, KeyMap, append, binary_array, distinct, intern
 from polyledger.store.sql import script
@@ -27,7 +28,7 @@ from polyledger.store.sql import script
 _ACCOUNT_COLUMNS: Final = frozenset(
     {
         "contract", "wallet", "counterparty", "receiver", "recipient", "sender", "stakeholder", "collateral",
-        "redeemer", "oracle", "account", "pool", "trader", "funder", "initiator", "second_recipient",
+        "redeemer", "oracle", "account", "via", "pool", "trader", "funder", "initiator", "second_recipient",
     }
 )  # fmt: skip
 _TOKEN_COLUMNS: Final = frozenset({"token", "token0", "token1"})
@@ -77,7 +78,9 @@ def store(
         contracts: the contract set of the workspace.
         pools: AMM pools known before this batch.
     """
-    tables = prepare(decoded, contracts)
+    prepared = prepare(decoded, contracts)
+    burns = _burns(prepared, contracts)
+    tables = with_beneficiaries(prepared, contracts)
     keys = _intern(connection, tables)
     pairs = _pairs(tables, keys, contracts)
     link_pairs(connection, pairs)
@@ -96,11 +99,13 @@ def store(
     append(connection, "chain.collateral_transfers", collateral.append_column("plain", pa.array(plain_collateral)))
     _append_keyed(
         connection, "position_changes", tables, keys,
-        "contract kind stakeholder collateral condition amount partition_size",
+        "contract kind stakeholder collateral condition amount partition_size via",
     )  # fmt: skip
     redemptions = _keyed(tables["redemptions"], keys, "contract redeemer collateral condition payout")
-    append(connection, "chain.redemptions", redemptions.append_column("outcomes", _outcomes(tables["redemptions"])))
-    _store_redemption_shares(connection, tables, keys, contracts)
+    redemptions = redemptions.append_column("outcomes", _outcomes(tables["redemptions"]))
+    via = keys.accounts.of(tables["redemptions"].column("via"))
+    append(connection, "chain.redemptions", redemptions.append_column("via", via))
+    _store_redemption_shares(connection, tables["redemptions"], burns, keys)
     append(connection, "chain.conversions", _conversions(tables["conversions"], keys, contracts))
     _store_identity(connection, tables, keys)
     _store_pools(connection, tables, keys)
@@ -257,8 +262,14 @@ def _conversions(table: pa.Table, keys: Keys, contracts: ContractSet) -> pa.Tabl
             "neg_risk_market": keys.markets.of(table.column("neg_risk_market")),
             "amount": table.column("amount"),
             "no_indexes": pa.array(indexes, pa.list_(pa.int32())),
+            "via": keys.accounts.of(table.column("via")),
         }
     )
+
+
+def _burns(tables: Mapping[str, pa.Table], contracts: ContractSet) -> pa.Table:
+    # Before adapters give way to their wallets: a burn is the adapter's, as the event's redeemer is.
+    return matching.redemption_burns(tables, contracts.address_bytes(Role.CONDITIONAL_TOKENS))
 
 
 def _outcomes(redemptions: pa.Table) -> pa.Array:
@@ -274,12 +285,10 @@ def _outcomes(redemptions: pa.Table) -> pa.Array:
 
 
 def _store_redemption_shares(
-    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table], keys: Keys, contracts: ContractSet
+    connection: duckdb.DuckDBPyConnection, redemptions: pa.Table, burns: pa.Table, keys: Keys
 ) -> None:
-    redemptions = tables["redemptions"]
     if not redemptions.num_rows:
         return
-    burns = matching.redemption_burns(tables, contracts.address_bytes(Role.CONDITIONAL_TOKENS))
     append(connection, "chain.redemption_shares", _keyed(burns, keys, "token amount"))
     stated = redemptions.filter(pc.is_valid(redemptions.column("amounts")))
     if not stated.num_rows:

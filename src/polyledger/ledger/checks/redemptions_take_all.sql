@@ -1,12 +1,12 @@
 -- redeemPositions burns the whole balance of every outcome it names: right after it the redeemer holds none of them.
--- Contracts are left out: what they redeem is stated by their own events.
+-- Contracts, and wallets for whom an adapter redeemed, are left out: what was taken is stated by other events.
 WITH named AS (
     SELECT r.tx, r.log_index, r.redeemer AS account, t.token
     FROM chain.redemptions AS r
     JOIN dim.contracts AS c ON c.account = r.contract AND c.role = 'conditional_tokens'
     JOIN dim.tokens AS t ON t.condition = r.condition AND t.collateral = r.collateral
         AND list_contains(r.outcomes, t.outcome_index)
-    WHERE r.redeemer NOT IN (SELECT account FROM dim.contracts)
+    WHERE r.via IS NULL AND r.redeemer NOT IN (SELECT account FROM dim.contracts)
 ),
 pairs AS (SELECT DISTINCT account, token FROM named),
 moves AS (

@@ -6,5 +6,6 @@ CREATE TABLE chain.conversions (
     stakeholder INTEGER NOT NULL,
     neg_risk_market INTEGER NOT NULL,
     amount BIGINT NOT NULL,
-    no_indexes INTEGER[] NOT NULL
+    no_indexes INTEGER[] NOT NULL,
+    via INTEGER                       -- the collateral adapter that acted for the stakeholder, if any
 );

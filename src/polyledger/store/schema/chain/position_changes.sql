@@ -8,5 +8,6 @@ CREATE TABLE chain.position_changes (
     collateral INTEGER NOT NULL,      -- ERC-20 contract whose positions these are (wrapped collateral for the adapter)
     condition INTEGER NOT NULL,
     amount BIGINT NOT NULL,
-    partition_size INTEGER NOT NULL
+    partition_size INTEGER NOT NULL,
+    via INTEGER                       -- the collateral adapter that acted for the stakeholder, if any
 );

@@ -7,5 +7,6 @@ CREATE TABLE chain.redemptions (
     collateral INTEGER NOT NULL,
     condition INTEGER NOT NULL,
     payout BIGINT NOT NULL,
-    outcomes INTEGER[] NOT NULL       -- indexes of the outcomes the event names
+    outcomes INTEGER[] NOT NULL,      -- indexes of the outcomes the event names
+    via INTEGER                       -- the collateral adapter that acted for the redeemer, if any
 );
