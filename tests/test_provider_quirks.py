@@ -82,7 +82,11 @@ CASES = [
 def test_the_ledger_is_the_same(faults: dict[str, Any], plain: dict[str, bytes], tmp_path: Path) -> None:
     with replica_of(world_of(), faults) as url:
         report = sync(tmp_path, url)
-        assert report["state"] == "done"
+        for _ in range(4):
+            if report["to_block"] == world_of().to_block:
+                break
+            report = sync(tmp_path, url)  # the head was asked of a node that lags: the next run sees further
+        assert (report["to_block"], report["state"]) == (world_of().to_block, "done")
         assert report["unbalanced"] == 0
         if faults == {"rpc": {"max_block_range": 10, "range_refusal": "limited"}}:
             # 53 ranges of ten blocks; a quarter more for learning the limit and for second looks.

@@ -138,6 +138,25 @@ def add_lookup(
     )
 
 
+def forget_lookups(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> None:
+    """Have the conditions asked about again that the transactions first … last (tx keys) prepared or resolved.
+
+    What sources say of them has changed with that: a market that was unknown may be there now, an open one is closed.
+    Called when such blocks come in and when a reorg takes them back. What was answered stays as a claim.
+    """
+    connection.execute(
+        """
+        DELETE FROM meta.lookups WHERE kind = 'market' AND lookup_key IN (
+            SELECT '0x' || lower(hex(d.condition_id)) FROM dim.conditions AS d JOIN (
+                SELECT condition FROM chain.preparations WHERE tx BETWEEN $first AND $last
+                UNION SELECT condition FROM chain.registrations WHERE tx BETWEEN $first AND $last
+                UNION SELECT condition FROM chain.resolutions WHERE tx BETWEEN $first AND $last
+            ) AS changed ON changed.condition = d.condition)
+        """,
+        {"first": first, "last": last},
+    )
+
+
 def use_categories(connection: duckdb.DuckDBPyConnection, table: CategoryTable) -> bool:
     """Put a category table in force; returns False when it is in force already."""
     # Every tag gets a position of its own, so that the first match in the table's order is one row.

@@ -16,7 +16,7 @@ from polyledger.ctf.logs import LogColumns
 from polyledger.ledger import books, ingest
 from polyledger.ledger.contracts import register_contracts
 from polyledger.sources.chain import ScannedRange
-from polyledger.store import intervals
+from polyledger.store import intervals, market_claims
 from polyledger.store.database import Database
 
 FINALIZED_SETTING: Final = "finalized_upto"
@@ -102,6 +102,7 @@ class BatchWriter:
                 )
                 raise UnbalancedError([bytes(hashes[tx]) for tx in sorted({difference.tx for difference in left})])
             books.store_unbalanced(connection, left)
+            market_claims.forget_lookups(connection, first, last)
             intervals.append_blocks(connection, _blocks(decoded, scanned))
             intervals.record(
                 connection,
@@ -127,6 +128,7 @@ class BatchWriter:
     def roll_back(self, ancestor: int, ancestor_hash: bytes) -> dict[str, int]:
         """Take back all blocks above `ancestor`; returns the rows removed per table."""
         with self._database.transaction() as connection:
+            market_claims.forget_lookups(connection, (ancestor + 1) << 16, np.iinfo(np.int64).max)
             removed = intervals.roll_back(connection, ancestor, ancestor_hash)
             if finalized_border(self._database) > ancestor:
                 self._database.set_setting(FINALIZED_SETTING, str(ancestor))
