@@ -52,5 +52,9 @@ bench: setup  ## speed, each figure beside a baseline measured in the same run
 docs: setup  ## write the generated parts of the documentation
 	@$(BIN)/python -m polyledger.cli.reference docs/reference/cli.md
 
+lock:  ## solve the dependencies of pyproject.toml anew into requirements.lock (needs uv on the path)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --quiet --output-file requirements.lock
+
 clean:  ## remove what set-up and runs have made
 	rm -rf $(VENV) $(CLIENT) build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

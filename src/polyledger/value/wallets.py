@@ -78,7 +78,7 @@ def wallet(database: Database, address: str) -> dict[str, Any]:
     if keys and keys[0][1]:
         raise UnknownSubjectError(
             f"{normal} is a contract, an operator or a fee receiver, not a wallet",
-            f"'polyledger explain {normal}' says what is known of it",
+            "Wallets are accounts that trade on their own behalf; 'polyledger sql' shows the journal of any account",
         )
     rows = _category_rows(database, normal) if keys else []
     if not rows:
