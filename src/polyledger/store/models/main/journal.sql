@@ -1,5 +1,10 @@
--- The journal as double-entry lines, plain transfers of shares and collateral included.
+-- The journal as double-entry lines, plain transfers of shares and collateral included. Collateral that comes to a wallet
+-- from outside is a deposit, collateral that leaves for outside a withdrawal; outside is who never traded nor split.
 CREATE VIEW journal AS
+WITH traders AS (
+    SELECT wallet AS account FROM chain.fills
+    UNION SELECT stakeholder FROM chain.position_changes
+)
 SELECT l.tx // 65536 AS block, make_timestamp(b.timestamp * 1000000) AS block_time,
        '0x' || lower(hex(x.hash)) AS transaction_hash, l.log_index,
        '0x' || lower(hex(a.address)) AS account,
@@ -12,9 +17,19 @@ FROM (
     SELECT tx, log_index, account, token, about_token, currency, amount, reason, condition, neg_risk_market
     FROM book.lines
     UNION ALL
-    SELECT tx, log_index, account, token, token, currency, amount,
-           CASE WHEN token IS NOT NULL THEN 'transfer' ELSE 'collateral transfer' END, NULL, NULL
-    FROM book.transfer_lines WHERE plain
+    SELECT tx, log_index, account, token, token, NULL, amount, 'transfer', NULL, NULL
+    FROM book.transfer_lines WHERE plain AND token IS NOT NULL
+    UNION ALL
+    SELECT c.tx, c.log_index, CASE WHEN b.sign = 1 THEN c.recipient ELSE c.sender END, NULL, NULL, m.currency,
+           b.sign * c.amount,
+           CASE WHEN (s.account IS NULL) = (r.account IS NULL) THEN 'collateral transfer'
+                WHEN r.account IS NOT NULL THEN 'deposit' ELSE 'withdrawal' END, NULL, NULL
+    FROM chain.collateral_transfers AS c
+    JOIN book.currencies AS m ON m.account = c.contract
+    CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1 AS sign) AS b
+    LEFT JOIN traders AS s ON s.account = c.sender
+    LEFT JOIN traders AS r ON r.account = c.recipient
+    WHERE c.plain
 ) AS l
 JOIN chain.transactions AS x ON x.tx = l.tx
 LEFT JOIN chain.blocks AS b ON b.number = l.tx // 65536
