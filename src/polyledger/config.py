@@ -57,7 +57,7 @@ MASKED = SECRETS | {"chain.rpc_url", "clickhouse.url"}
 _MEMORY_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 Positive = Annotated[int, Field(gt=0)]
-BlockNumber = Annotated[int, Field(ge=0)]
+BlockNumber = Annotated[int, Field(ge=0, lt=2**47)]  # facts are keyed by block << 16 | place, in 63 bits
 
 
 class _Section(BaseModel):
@@ -73,9 +73,7 @@ class ChainSettings(_Section):
         description="JSON-RPC endpoints, a comma list: the next one takes over",
     )
     chain_id: Positive = Field(default=137, description="the chain that every endpoint must serve")
-    from_block: BlockNumber | None = Field(
-        default=None, description="first block; unset: the first block of the contracts"
-    )
+    from_block: BlockNumber | None = Field(default=None, description="first block; unset: that of the contracts")
     to_block: BlockNumber | Literal["finalized", "latest"] = Field(
         default="finalized", description="last block: finalized, latest or a number"
     )
@@ -281,6 +279,8 @@ def _file_values(file: Path) -> Iterator[tuple[str, Any, str]]:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return
+    except NotADirectoryError as error:
+        raise ConfigurationError(f"{file.parent} is a file, so it cannot be a workspace", "Name a folder") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} cannot be read: {error}", "Check the file and its permissions") from error
     try:

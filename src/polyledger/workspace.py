@@ -26,7 +26,7 @@ from polyledger.domain.categories import CategoryTable, default_categories, pars
 from polyledger.domain.errors import UsageError, WorkspaceError
 from polyledger.identity.explain import explain
 from polyledger.ledger.verify import verify
-from polyledger.store.database import Database, user_query
+from polyledger.store.database import Database, plain_errors, user_query
 from polyledger.store.export import export
 from polyledger.sync.lock import WorkspaceLock, holder
 from polyledger.sync.run import Run, report_document
@@ -88,11 +88,17 @@ class Workspace:
     def init(path: str | Path) -> Path:
         """Make the folder with a commented polyledger.toml; what is there already stays as it is."""
         folder = Path(path)
+        file = folder / "polyledger.toml"
+        partial = folder / f".polyledger.toml.{os.getpid()}.part"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = folder / "polyledger.toml"
-            if not file.exists():
-                file.write_text(toml_template(), encoding="utf-8")
+            with plain_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                if not file.exists():
+                    try:
+                        partial.write_text(toml_template(), encoding="utf-8")
+                        partial.replace(file)
+                    finally:
+                        partial.unlink(missing_ok=True)
         except OSError as error:
             raise WorkspaceError(
                 f"{folder} cannot be made a workspace ({error.strerror})", "Choose a folder you may write in"

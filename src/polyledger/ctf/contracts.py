@@ -85,6 +85,12 @@ HOLDER_ROLES: Final = EXCHANGE_ROLES | {
     Role.AUTO_REDEEMER,
 }
 COLLATERAL_ROLES: Final = frozenset({Role.COLLATERAL, Role.WRAPPED_COLLATERAL, Role.COLLATERAL_TOKEN})
+# Roles that exactly one contract must play: always (no others named), or when one of the others is there.
+_NEEDED: Final[Mapping[Role, tuple[Role, ...]]] = {
+    Role.CONDITIONAL_TOKENS: (),
+    Role.NEG_RISK_ADAPTER: (Role.NEG_RISK_EXCHANGE_V1, Role.NEG_RISK_OPERATOR, Role.WRAPPED_COLLATERAL),
+    Role.WRAPPED_COLLATERAL: (Role.NEG_RISK_ADAPTER,),
+}
 # What these log says nothing about the books; they are known so that they are never taken for users.
 AUXILIARY_ROLES: Final = frozenset(Role) - LOGGED_ROLES - {Role.COLLATERAL}
 
@@ -144,6 +150,27 @@ class ContractSet:
                 name = key if len(addresses) == 1 else f"{key} {number}"
                 contracts.append(Contract(address, role, name, 0))
         return ContractSet(_checked(contracts))
+
+    def check_usable(self) -> None:
+        """Make sure that books can be kept with this set.
+
+        Raises:
+            ConfigurationError: a contract that the others cannot do without is missing, or there is one too many.
+        """
+        for role, others in _NEEDED.items():
+            count = len(self.with_role(role))
+            asked = not others or any(self.with_role(other) for other in others)
+            if asked and count != 1:
+                because = f", which {' and '.join(others)} stand on" if others else ""
+                raise ConfigurationError(
+                    f"chain.contracts names {count or 'no'} {role}, and exactly one is needed{because}",
+                    f"Set chain.contracts.{role} to one address, or leave chain.contracts out for Polymarket's own",
+                )
+        if not self.with_role(Role.COLLATERAL, Role.COLLATERAL_TOKEN):
+            raise ConfigurationError(
+                "chain.contracts names no collateral, so no books could be kept",
+                "Set chain.contracts.collateral to the address of the ERC-20 token that shares are paid in",
+            )
 
     def with_role(self, *roles: Role) -> tuple[Contract, ...]:
         """The contracts that play one of `roles`, in the order of the set."""

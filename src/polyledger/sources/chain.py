@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, Literal
 
@@ -20,6 +21,7 @@ from polyledger.sources.chain_wire import (
     CHAIN_ID,
     Head,
     Header,
+    RawAnswer,
     ScannedRange,
     header_call,
     read_header,
@@ -28,7 +30,7 @@ from polyledger.sources.chain_wire import (
     required,
 )
 
-__all__ = ["ChainSource", "Head", "Header", "ReorgDetectedError", "ScannedRange"]
+__all__ = ["ChainSource", "Head", "Header", "RawAnswer", "ReorgDetectedError", "ScannedRange"]
 
 POLYGON: Final = 137
 FINALITY_DISTANCE: Final = 128  # blocks below the head that count as final where the node does not say
@@ -47,6 +49,7 @@ class ChainSource:
             ``all`` takes every one.
         max_concurrency: the most ranges asked for at the same time.
         sizer: how ranges grow; what it learns is kept from scan to scan.
+        keep_bodies: hand out the answers themselves too, in `ScannedRange.bodies`.
     """
 
     def __init__(
@@ -58,11 +61,13 @@ class ChainSource:
         collateral_transfers: CollateralTransfers = "protocol",
         max_concurrency: int = 4,
         sizer: RangeSizer | None = None,
+        keep_bodies: bool = False,
     ) -> None:
         self._pool = pool
         self._contracts = contracts
         self._admission = Admission(chain_id)
-        self._fetcher = RangeFetcher(pool, self._admission)
+        self._fetcher = RangeFetcher(pool, self._admission, keep_bodies=keep_bodies)
+        self._keep_bodies = keep_bodies
         self._everything = collateral_transfers == "all"
         self._max_concurrency = max_concurrency
         self._sizer = sizer or RangeSizer()
@@ -137,21 +142,24 @@ class ChainSource:
         )
         return scan.ranges()
 
-    async def receipts(self, transaction_hashes: Sequence[bytes]) -> LogColumns:
+    async def receipts(self, transaction_hashes: Sequence[bytes], *, kept: list[RawAnswer] | None = None) -> LogColumns:
         """All logs of whole transactions, sorted. Timestamps are only there if the node gives them with the logs.
+
+        The bodies of the answers are added to `kept`, if this source keeps bodies.
 
         Raises:
             MethodUnavailableError (a SourceError): no endpoint offers receipts.
             UpstreamUnavailableError, SchemaMismatchError.
         """
         parts = [
-            await self._receipts(transaction_hashes[start : start + _RECEIPTS_PER_REQUEST])
+            await self._receipts(transaction_hashes[start : start + _RECEIPTS_PER_REQUEST], kept)
             for start in range(0, len(transaction_hashes), _RECEIPTS_PER_REQUEST)
         ]
         return LogColumns.concat(parts).sort()
 
-    async def _receipts(self, hashes: Sequence[bytes]) -> LogColumns:
+    async def _receipts(self, hashes: Sequence[bytes], kept: list[RawAnswer] | None) -> LogColumns:
         found: dict[bytes, LogColumns] = {}
+        bodies: dict[int, tuple[str, bytes]] = {}
 
         async def attempt(endpoint: JsonRpcClient) -> None:
             await self._admission.admit(endpoint)
@@ -165,8 +173,13 @@ class ChainSource:
                     failure = error
                 else:
                     found[one] = columns_from_results([read_receipt_logs(raw, one)])
+                    bodies[id(reply.body)] = (endpoint.name, reply.body)
             if failure is not None:
                 raise failure
 
         await self._pool.run(attempt)
-        return LogColumns.concat([found[one] for one in dict.fromkeys(hashes)])
+        logs = LogColumns.concat([found[one] for one in dict.fromkeys(hashes)])
+        if kept is not None and self._keep_bodies and len(logs):
+            first, last, now = int(logs.block.min()), int(logs.block.max()), time.time()
+            kept += [RawAnswer(name, first, last, now, body) for name, body in bodies.values()]
+        return logs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,7 +20,7 @@ from polyledger.sources.chain_integrity import (
     with_timestamps,
 )
 from polyledger.sources.chain_refusals import Refusal
-from polyledger.sources.chain_wire import Header, Query, ScannedRange, header_call, read_header, required
+from polyledger.sources.chain_wire import Header, Query, RawAnswer, ScannedRange, header_call, read_header, required
 
 _HEADERS_PER_REQUEST: Final = 100
 _TRIES_OF_A_MISSING_BLOCK: Final = 3
@@ -38,9 +39,10 @@ class Fetched:
 class RangeFetcher:
     """Asks a pool of endpoints for ranges of logs and for headers."""
 
-    def __init__(self, pool: EndpointPool, admission: Admission) -> None:
+    def __init__(self, pool: EndpointPool, admission: Admission, *, keep_bodies: bool = False) -> None:
         self.pool = pool
         self.admission = admission
+        self.keep_bodies = keep_bodies
 
     async def fetch(
         self, from_block: int, to_block: int, queries: Sequence[Query], *, expects_logs: bool = False
@@ -66,22 +68,33 @@ class RangeFetcher:
         raise AssertionError("unreachable")
 
     async def logs(
-        self, spans: Sequence[tuple[int, int]], queries: Sequence[Query], *, avoid: JsonRpcClient | None = None
+        self,
+        spans: Sequence[tuple[int, int]],
+        queries: Sequence[Query],
+        *,
+        avoid: JsonRpcClient | None = None,
+        kept: list[RawAnswer] | None = None,
     ) -> list[LogColumns | Refusal]:
-        """The logs of several ranges in one request, without headers: second looks and additions; one entry each."""
+        """The logs of several ranges in one request, without headers: second looks and additions; one entry each.
+
+        The bodies of the answers are added to `kept`, if this fetcher keeps bodies.
+        """
         pieces = [Piece(first, last, tuple(query.call(first, last) for query in queries)) for first, last in spans]
         gathering = Gathering(pieces, self.admission)
 
         async def attempt(endpoint: JsonRpcClient) -> list[LogColumns | Refusal]:
             gathered = await gathering.attempt(endpoint)
             try:
-                return [
+                answers = [
                     gathered.refusals.get(number) or _checked_logs(gathered, number, piece, queries)
                     for number, piece in enumerate(pieces)
                 ]
             except InconsistentAnswerError:
                 gathering.reset()
                 raise
+            if kept is not None:
+                kept.extend(self._bodies(gathered, spans[0][0], spans[-1][1]))
+            return answers
 
         return await self.pool.run(attempt, avoid=avoid)
 
@@ -128,25 +141,34 @@ class RangeFetcher:
             if gathered.refusals:
                 return gathered.refusals[0]
             try:
-                return _assembled(gathered, piece, queries, expects_logs=expects_logs)
+                fetched = _assembled(gathered, piece, queries, expects_logs=expects_logs)
             except InconsistentAnswerError:
                 gathering.reset()
                 raise
+            bodies = self._bodies(gathered, from_block, to_block)
+            return replace(fetched, scanned=replace(fetched.scanned, bodies=bodies))
 
         fetched = await self.pool.run(attempt)
         if isinstance(fetched, Refusal) and from_block == to_block:
             return await self._fetch_divided(from_block, queries, fetched)
         return fetched
 
+    def _bodies(self, gathered: Gathered, from_block: int, to_block: int) -> list[RawAnswer]:
+        if not self.keep_bodies:
+            return []
+        now = time.time()
+        return [RawAnswer(gathered.endpoint.name, from_block, to_block, now, body) for body in gathered.bodies]
+
     async def _fetch_divided(self, block: int, queries: Sequence[Query], refusal: Refusal) -> Fetched:
         """One block whose logs do not fit in one answer: divided by address, then by topic."""
         parts: list[LogColumns] = []
+        kept: list[RawAnswer] = []
         waiting = list(queries)
         requests = 1
         while waiting:
             query = waiting.pop()
             requests += 1
-            answer = (await self.logs([(block, block)], [query]))[0]
+            answer = (await self.logs([(block, block)], [query], kept=kept))[0]
             if isinstance(answer, LogColumns):
                 parts.append(answer)
                 continue
@@ -163,7 +185,7 @@ class RangeFetcher:
             raise InconsistentAnswerError(f"Block {block} has gone while its logs were read")
         logs = merged(parts)
         verify_hashes(logs, [header])
-        scanned = ScannedRange(block, block, logs, header, header, requests=requests)
+        scanned = ScannedRange(block, block, logs, header, header, requests=requests, bodies=kept)
         return Fetched(scanned, max(map(len, parts), default=0), None)
 
     async def with_timestamps(self, scanned: ScannedRange) -> ScannedRange:
@@ -209,7 +231,6 @@ def _assembled(gathered: Gathered, piece: Piece, queries: Sequence[Query], *, ex
         headers[0],
         headers[-1],
         requests=gathered.requests,
-        bodies=gathered.bodies,
     )
     return Fetched(scanned, max(map(len, answers), default=0), gathered.endpoint)
 

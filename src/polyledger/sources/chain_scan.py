@@ -21,7 +21,7 @@ from polyledger.sources.chain_integrity import (
 )
 from polyledger.sources.chain_ranges import RangeSizer
 from polyledger.sources.chain_refusals import Refusal, RefusalKind
-from polyledger.sources.chain_wire import Query, ScannedRange
+from polyledger.sources.chain_wire import Query, RawAnswer, ScannedRange
 
 _MOST_BUFFERED_LOGS: Final = 150_000
 _MOST_SLOTS_AHEAD: Final = 48
@@ -195,25 +195,28 @@ class Scan:
             raise ReorgDetectedError(scanned.from_block - 1)
         self._accounts.learn(scanned.logs)
         parts: list[LogColumns] = []
+        kept = list(scanned.bodies)
         for start, queries in self._accounts.additions(slot.accounts, slot.from_block):
             if start <= slot.to_block:
-                parts += await self._logs_of(start, slot.to_block, queries)
+                parts += await self._logs_of(start, slot.to_block, queries, kept)
         if any(map(len, parts)):
-            completed = replace(scanned, logs=merged([scanned.logs, *parts]))
+            completed = replace(scanned, logs=merged([scanned.logs, *parts]), bodies=kept)
             scanned = await self._fetcher.with_timestamps(completed)
         return _Taken(slot, scanned, self._last_hash)
 
-    async def _logs_of(self, from_block: int, to_block: int, queries: Sequence[Query]) -> list[LogColumns]:
-        """The logs of `queries`, in as many requests as the node wants."""
-        answer = (await self._fetcher.logs([(from_block, to_block)], queries))[0]
+    async def _logs_of(
+        self, from_block: int, to_block: int, queries: Sequence[Query], kept: list[RawAnswer]
+    ) -> list[LogColumns]:
+        """The logs of `queries`, in as many requests as the node wants; their bodies are added to `kept`."""
+        answer = (await self._fetcher.logs([(from_block, to_block)], queries, kept=kept))[0]
         if isinstance(answer, LogColumns):
             return [answer]
         if from_block == to_block:
             raise SourceError(f"A node refuses transfers of block {from_block}: {answer.message}")
         middle = (from_block + to_block) // 2
         return [
-            *await self._logs_of(from_block, middle, queries),
-            *await self._logs_of(middle + 1, to_block, queries),
+            *await self._logs_of(from_block, middle, queries, kept),
+            *await self._logs_of(middle + 1, to_block, queries, kept),
         ]
 
     # --- empty answers

@@ -55,11 +55,23 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """The body of one answer as it came, with the blocks it is about; `endpoint` is masked."""
+
+    endpoint: str
+    from_block: int
+    to_block: int
+    received_at: float  # seconds since 1970
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ScannedRange:
     """All logs of the blocks `from_block` … `to_block`, sorted by (block, log index), each once.
 
     `first` and `last` are the headers of the two border blocks. `logs.timestamp` is complete; `timestamps` holds those
-    that were fetched from headers because the logs did not carry them. `bodies` are the answers as they came.
+    that were fetched from headers because the logs did not carry them. `bodies` are the answers themselves, where the
+    source was told to keep them.
     """
 
     from_block: int
@@ -69,7 +81,7 @@ class ScannedRange:
     last: Header
     timestamps: dict[int, int] = field(default_factory=dict)
     requests: int = 0
-    bodies: list[bytes] = field(default_factory=list)
+    bodies: list[RawAnswer] = field(default_factory=list)
 
     @property
     def blocks(self) -> int:

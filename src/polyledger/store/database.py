@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +26,14 @@ from polyledger.domain.version import __version__
 
 FORMAT_VERSION: Final = 1
 SCHEMAS: Final = ("dim", "chain", "claim", "meta", "book")
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+# What a damaged file, or one that ends too early, shows up as.
+_DAMAGE: Final = (
+    duckdb.IOException,
+    duckdb.SerializationException,
+    duckdb.InternalException,
+    duckdb.FatalException,
+)
 # Views in the order of their dependencies; each is models/NAME.sql.
 MODELS: Final = (
     "book/protocol",
@@ -69,30 +79,37 @@ def sql_text(package: str, name: str) -> str:
 
 @contextmanager
 def plain_errors(path: Path | str) -> Iterator[None]:
-    """Turn DuckDB's errors about files and space into ours; everything else passes through."""
+    """Turn errors of DuckDB and of the system about files and space into ours; everything else passes through."""
     try:
         yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise _full(path, str(error.strerror)) from error
+        raise
     except duckdb.Error as error:
         text = str(error)
         lowered = text.lower()
         if "no space left" in lowered or "disk quota" in lowered or "max_temp_directory_size" in lowered:
-            raise StorageFullError(
-                f"The disk that holds {path} is full ({text.splitlines()[0]})",
-                "Everything committed before is safe. Free some space and run the same command again: "
-                "it goes on where it was",
-            ) from error
+            raise _full(path, text.splitlines()[0]) from error
         if "could not set lock" in lowered or "conflicting lock" in lowered:
             raise WorkspaceLockedError(
                 f"Another process has {path} open ({text.splitlines()[0]})",
                 "Wait until it ends or stop it, then run the same command again",
             ) from error
-        if isinstance(error, duckdb.IOException | duckdb.SerializationException):
+        if isinstance(error, _DAMAGE):
             raise WorkspaceError(
                 f"{path} cannot be read or written as a ledger ({text.splitlines()[0]})",
                 "Check that it is a polyledger workspace and that you may read and write it; "
                 "a damaged file can be moved away and built again with 'polyledger sync'",
             ) from error
         raise
+
+
+def _full(path: Path | str, said: str) -> StorageFullError:
+    return StorageFullError(
+        f"The disk that holds {path} is full ({said})",
+        "Everything committed before is safe. Free some space and run the same command again: it goes on where it was",
+    )
 
 
 class Database:
@@ -112,9 +129,12 @@ class Database:
         if threads:
             config["threads"] = threads
         with plain_errors(path):
+            if not read_only and not path.exists():
+                _create(path)
             self.connection = duckdb.connect(str(path), read_only=read_only, config=config)
         try:
-            self._check_format()
+            with plain_errors(path):
+                self._check_format()
         except PolyledgerError:
             self.connection.close()
             raise
@@ -124,10 +144,9 @@ class Database:
             "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'meta' AND table_name = 'format'"
         ).fetchall()
         if not tables[0][0]:
-            if self.read_only:
-                raise WorkspaceError(f"{self.path} is not a ledger", "Run 'polyledger sync' in this workspace first")
-            self._create()
-            return
+            raise WorkspaceError(
+                f"{self.path} is a DuckDB file, but not a ledger", "Choose another workspace with -w, or move it away"
+            )
         ((version, created_by),) = self.connection.execute("SELECT version, created_by FROM meta.format").fetchall()
         if version > FORMAT_VERSION:
             raise WorkspaceVersionError(
@@ -135,17 +154,6 @@ class Database:
                 f"this is polyledger {__version__}, which knows formats up to {FORMAT_VERSION}",
                 "Install the newer polyledger; nothing was changed",
             )
-
-    def _create(self) -> None:
-        with plain_errors(self.path), self.transaction():
-            folder = resources.files("polyledger.store").joinpath("schema")
-            statements = [f"CREATE SCHEMA IF NOT EXISTS {schema};" for schema in SCHEMAS]
-            for schema in SCHEMAS:
-                files = sorted(folder.joinpath(schema).iterdir(), key=lambda entry: entry.name)
-                statements += [file.read_text(encoding="utf-8") for file in files]
-            statements += [sql_text("polyledger.store", f"models/{model}.sql") for model in MODELS]
-            self.connection.execute("\n".join(statements))
-            self.connection.execute("INSERT INTO meta.format VALUES (?, ?)", [FORMAT_VERSION, __version__])
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -155,7 +163,9 @@ class Database:
             try:
                 yield self.connection
             except BaseException:
-                self.connection.execute("ROLLBACK")
+                # After a fatal error, a full disk say, there is nothing left to roll back; that error must come out.
+                with suppress(duckdb.Error):
+                    self.connection.execute("ROLLBACK")
                 raise
             self.connection.execute("COMMIT")
 
@@ -196,16 +206,40 @@ class Database:
         self.connection.close()
 
 
+def _create(path: Path) -> None:
+    """Make an empty ledger. It appears under its name only when it is complete, whatever stops us before."""
+    folder = path.parent / ".new-ledger"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    # Under the same file name, because DuckDB names the database after it.
+    connection = duckdb.connect(str(folder / path.name))
+    try:
+        files = resources.files("polyledger.store").joinpath("schema")
+        statements = [f"CREATE SCHEMA {schema};" for schema in SCHEMAS]
+        for schema in SCHEMAS:
+            tables = sorted(files.joinpath(schema).iterdir(), key=lambda entry: entry.name)
+            statements += [file.read_text(encoding="utf-8") for file in tables]
+        statements += [sql_text("polyledger.store", f"models/{model}.sql") for model in MODELS]
+        connection.execute("\n".join(statements))
+        connection.execute("INSERT INTO meta.format VALUES (?, ?)", [FORMAT_VERSION, __version__])
+        connection.execute("CHECKPOINT")
+        connection.close()
+        (folder / path.name).replace(path)
+    finally:
+        connection.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def user_query(path: Path, sql: str) -> pa.Table:
     """Run a user's SQL read-only on a connection of its own, with access to files and the network switched off."""
     if not path.exists():
         raise WorkspaceError(f"There is no ledger at {path}", "Run 'polyledger sync' in this workspace first")
     with plain_errors(path):
         connection = duckdb.connect(str(path), read_only=True)
-    try:
-        return locked_query(connection, sql)
-    finally:
-        connection.close()
+        try:
+            return locked_query(connection, sql)
+        finally:
+            connection.close()
 
 
 def locked_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
@@ -220,6 +254,8 @@ def locked_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
         if relation is None:
             raise UsageError("This statement returns no rows", "Give a query, such as SELECT … FROM fills")
         return relation.to_arrow_table()
+    except _DAMAGE:
+        raise  # the file, not the query
     except duckdb.Error as error:
         raise UsageError(
             f"The query was refused: {str(error).strip()}",

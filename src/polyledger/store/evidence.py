@@ -29,11 +29,14 @@ def keep_body(folder: Path, body: bytes) -> bytes:
     digest = hashlib.sha256(body).digest()
     path = evidence_path(folder, digest)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.{os.getpid()}.part")
         with plain_errors(folder):
-            partial.write_bytes(gzip.compress(body, 6, mtime=0))
-            partial.replace(path)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial.write_bytes(gzip.compress(body, 6, mtime=0))
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
     return digest
 
 

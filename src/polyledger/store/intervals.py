@@ -38,6 +38,16 @@ def done(connection: duckdb.DuckDBPyConnection, scope: str) -> list[Interval]:
     return normalise((int(first), int(last)) for first, last in rows)
 
 
+def end_of_neighbour(connection: duckdb.DuckDBPyConnection, scope: str, block: int) -> int | None:
+    """The newest block scanned, if the block right after `block` is among them; else None."""
+    rows = connection.execute(
+        "SELECT max(to_block) FROM meta.intervals WHERE scope = $scope AND to_block > $block "
+        "HAVING count(*) FILTER (WHERE from_block <= $block + 1) > 0",
+        {"scope": scope, "block": block},
+    ).fetchall()
+    return int(rows[0][0]) if rows else None
+
+
 def record(connection: duckdb.DuckDBPyConnection, scope: str, scanned: Scanned, run_id: str) -> None:
     """Note a range as done; belongs into the transaction that stores its data."""
     connection.execute(
@@ -115,12 +125,16 @@ def roll_back(connection: duckdb.DuckDBPyConnection, ancestor: int, ancestor_has
     connection.execute(
         "UPDATE meta.intervals SET to_block = ?, last_hash = ? WHERE to_block > ?", [ancestor, ancestor_hash, ancestor]
     )
+    forget_sums(connection, ancestor + 1)
+    return removed
+
+
+def forget_sums(connection: duckdb.DuckDBPyConnection, changed_from: int) -> None:
+    """Drop the compacted sums if they reach up to block `changed_from`: they are drawn up anew from the events."""
     ((upto,),) = connection.execute(
         "SELECT coalesce(max(CAST(value AS BIGINT)), -1) FROM meta.settings WHERE name = 'holdings_upto'"
     ).fetchall()
-    if upto >= first:
-        # A reorg below the compacted base: the sums are drawn up anew from the events that remain.
+    if upto >= changed_from << 16:
         connection.execute("DELETE FROM book.holdings_base")
         connection.execute("DELETE FROM book.group_cash_base")
         connection.execute("DELETE FROM meta.settings WHERE name = 'holdings_upto'")
-    return removed

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -14,9 +16,8 @@ from polyledger.ctf.contracts import ContractSet
 from polyledger.ctf.decode import Decoded, decode
 from polyledger.ctf.logs import LogColumns
 from polyledger.ledger import books, ingest
-from polyledger.ledger.contracts import register_contracts
-from polyledger.sources.chain import ScannedRange
-from polyledger.store import intervals, market_claims
+from polyledger.sources.chain import RawAnswer, ScannedRange
+from polyledger.store import evidence, intervals, market_claims
 from polyledger.store.database import Database
 
 FINALIZED_SETTING: Final = "finalized_upto"
@@ -41,42 +42,43 @@ class UnbalancedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What one range brought."""
+    """What one range brought. Blocks above it up to `taken_back_to` have been taken back and must be read again."""
 
     from_block: int
     to_block: int
     logs: int
     fills: int
     unbalanced: int
+    taken_back_to: int | None = None
 
 
 class BatchWriter:
     """Writes ranges into the ledger, one transaction each. Not for use from two threads at a time."""
 
-    def __init__(self, database: Database, contracts: ContractSet, scope: str, run_id: str) -> None:
+    def __init__(
+        self, database: Database, contracts: ContractSet, scope: str, run_id: str, *, evidence_folder: Path
+    ) -> None:
         self._database = database
         self._contracts = contracts
         self._scope = scope
         self._run_id = run_id
-        if not database.query("SELECT 1 FROM dim.contracts LIMIT 1"):
-            with database.transaction() as connection:
-                register_contracts(connection, contracts)
+        self._evidence_folder = evidence_folder
         self._pools: list[bytes] = []
-        self._operators: list[bytes] = []
+        self._operators: list[tuple[int, bytes]] = []
         self._reload()
 
-    def operators(self) -> tuple[bytes, ...]:
-        """Addresses (20 bytes) that the exchanges have named operator or admin so far."""
-        return tuple(self._operators)
+    def operators(self, before: int) -> tuple[bytes, ...]:
+        """Addresses (20 bytes) that the exchanges have named operator or admin below block `before`."""
+        return tuple(account for tx, account in self._operators if tx >> 16 < before)
 
     def _reload(self) -> None:
         pools = "SELECT DISTINCT a.address FROM chain.amm_pools AS p JOIN dim.accounts AS a ON a.account = p.pool"
         roles = (
-            "SELECT DISTINCT a.address FROM chain.roles AS r JOIN dim.accounts AS a ON a.account = r.account "
-            "WHERE r.granted ORDER BY a.address"
+            "SELECT min(r.tx), a.address FROM chain.roles AS r JOIN dim.accounts AS a ON a.account = r.account "
+            "WHERE r.granted GROUP BY a.address ORDER BY a.address"
         )
         self._pools = [bytes(row[0]) for row in self._database.query(pools)]
-        self._operators = [bytes(row[0]) for row in self._database.query(roles)]
+        self._operators = [(int(tx), bytes(address)) for tx, address in self._database.query(roles)]
 
     def commit(self, scanned: ScannedRange, *, finalized: int, final: bool) -> Committed:
         """Store one range.
@@ -90,7 +92,13 @@ class BatchWriter:
             UnbalancedError: only when not `final`; nothing has been stored then.
         """
         decoded = decode(scanned.logs, self._contracts, frozenset(self._pools))
+        kept = [(evidence.keep_body(self._evidence_folder, answer.body), answer) for answer in scanned.bodies]
         with self._database.transaction() as connection:
+            # What an event means depends on those before it (operators, pools, conditions and their tokens). So a
+            # ledger whose first block was lowered later must equal one that was scanned in one go.
+            later = intervals.end_of_neighbour(connection, self._scope, scanned.to_block)
+            if later is not None:
+                self._take_back(connection, scanned.to_block, scanned.last.hash)
             ingest.store(connection, decoded, self._contracts, self._pools)
             first, last = ingest.block_range(decoded.tables)
             left = books.explain_plain(connection, books.differences(connection, first, last))
@@ -104,6 +112,8 @@ class BatchWriter:
             books.store_unbalanced(connection, left)
             market_claims.forget_lookups(connection, first, last)
             intervals.append_blocks(connection, _blocks(decoded, scanned))
+            intervals.forget_sums(connection, scanned.from_block)
+            self._note_evidence(connection, kept)
             intervals.record(
                 connection,
                 self._scope,
@@ -115,7 +125,7 @@ class BatchWriter:
             border = min(scanned.to_block, finalized)
             if border > finalized_border(self._database):
                 self._database.set_setting(FINALIZED_SETTING, str(border))
-        if decoded.counts["amm_pools"] or decoded.counts["roles"]:
+        if decoded.counts["amm_pools"] or decoded.counts["roles"] or later is not None:
             self._reload()
         return Committed(
             scanned.from_block,
@@ -123,16 +133,34 @@ class BatchWriter:
             len(scanned.logs),
             decoded.counts["fills"] + decoded.counts["amm_trades"],
             len({difference.tx for difference in left}),
+            later,
         )
+
+    def _note_evidence(self, connection: duckdb.DuckDBPyConnection, kept: Sequence[tuple[bytes, RawAnswer]]) -> None:
+        for digest, answer in kept:
+            evidence.record(
+                connection,
+                source="chain",
+                url=answer.endpoint,
+                params=[("from_block", str(answer.from_block)), ("to_block", str(answer.to_block))],
+                status=200,
+                digest=digest,
+                received_at=answer.received_at,
+                run_id=self._run_id,
+            )
 
     def roll_back(self, ancestor: int, ancestor_hash: bytes) -> dict[str, int]:
         """Take back all blocks above `ancestor`; returns the rows removed per table."""
         with self._database.transaction() as connection:
-            market_claims.forget_lookups(connection, (ancestor + 1) << 16, np.iinfo(np.int64).max)
-            removed = intervals.roll_back(connection, ancestor, ancestor_hash)
-            if finalized_border(self._database) > ancestor:
-                self._database.set_setting(FINALIZED_SETTING, str(ancestor))
+            removed = self._take_back(connection, ancestor, ancestor_hash)
         self._reload()
+        return removed
+
+    def _take_back(self, connection: duckdb.DuckDBPyConnection, ancestor: int, ancestor_hash: bytes) -> dict[str, int]:
+        market_claims.forget_lookups(connection, (ancestor + 1) << 16, np.iinfo(np.int64).max)
+        removed = intervals.roll_back(connection, ancestor, ancestor_hash)
+        if finalized_border(self._database) > ancestor:
+            self._database.set_setting(FINALIZED_SETTING, str(ancestor))
         return removed
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -14,7 +16,7 @@ import anyio.to_thread
 from polyledger.ctf.contracts import ContractSet
 from polyledger.domain.errors import SourceError, UpstreamUnavailableError, UsageError
 from polyledger.domain.intervals import Interval, difference
-from polyledger.sources.chain import ChainSource, Head, ReorgDetectedError, ScannedRange
+from polyledger.sources.chain import ChainSource, Head, RawAnswer, ReorgDetectedError, ScannedRange
 from polyledger.store import intervals
 from polyledger.store.database import Database
 from polyledger.sync.chain_batches import (
@@ -63,6 +65,7 @@ class ChainStage:
         to_block: int | str,
         progress: Progress,
         deadline: float | None = None,
+        evidence_folder: Path,
     ) -> None:
         self._source = source
         self._database = database
@@ -73,8 +76,8 @@ class ChainStage:
         self._progress = progress
         self._deadline = deadline
         self._began = time.monotonic()
-        self._writer = BatchWriter(database, contracts, scope, run_id)
-        self._total = self._covered = 0
+        self._writer = BatchWriter(database, contracts, scope, run_id, evidence_folder=evidence_folder)
+        self._total = self._covered = self._target_again = 0
         self._writing: asyncio.Task[None] | None = None
         self.outcome = ChainOutcome(from_block=from_block)
 
@@ -122,26 +125,30 @@ class ChainStage:
 
     async def _scan(self, target: int, finalized: int) -> bool:
         """True when everything up to the target is in; False when time ran out before."""
-        missing = difference([(self._from_block, target)], self._done())
-        self._total = sum(part.length for part in missing)
         self._covered = 0
-        for part in missing:
-            ranges = gathered(
-                self._source.scan(part.first, part.last, operators=self._writer.operators), is_idle=self._is_idle
-            )
-            try:
-                async for scanned in ranges:
-                    doubtful = doubtful_transactions(scanned.logs, self._contracts)
-                    completed = await self._with_receipts(scanned, doubtful)
-                    await self._written()
-                    if self._deadline is not None and time.monotonic() > self._deadline:
-                        return False
-                    # While this batch is written, the next one is read.
-                    self._writing = asyncio.create_task(self._commit(completed, finalized))
+        self._target_again = target
+        while missing := difference([(self._from_block, self._target_again)], self._done()):
+            self._total = self._covered + sum(part.length for part in missing)
+            if not await self._scan_part(missing[0], finalized):
+                return False
+        return True
+
+    async def _scan_part(self, part: Interval, finalized: int) -> bool:
+        operators = partial(self._writer.operators, part.first)
+        ranges = gathered(self._source.scan(part.first, part.last, operators=operators), is_idle=self._is_idle)
+        try:
+            async for scanned in ranges:
+                doubtful = doubtful_transactions(scanned.logs, self._contracts)
+                completed = await self._with_receipts(scanned, doubtful)
                 await self._written()
-            finally:
-                await self._ended()
-                await ranges.aclose()
+                if self._deadline is not None and time.monotonic() > self._deadline:
+                    return False
+                # While this batch is written, the next one is read.
+                self._writing = asyncio.create_task(self._commit(completed, finalized))
+            await self._written()
+        finally:
+            await self._ended()
+            await ranges.aclose()
         return True
 
     def _is_idle(self) -> bool:
@@ -182,11 +189,13 @@ class ChainStage:
         """
         if not transactions:
             return scanned
+        kept: list[RawAnswer] = []
         try:
-            more = await self._source.receipts(transactions)
+            more = await self._source.receipts(transactions, kept=kept)
         except SourceError:
             return scanned
-        return scanned.with_logs(joined(scanned.logs, more, self._contracts))
+        completed = scanned.with_logs(joined(scanned.logs, more, self._contracts))
+        return replace(completed, bodies=[*scanned.bodies, *kept])
 
     def _check_link(self, scanned: ScannedRange) -> None:
         """The range must follow on the block stored before it, if that one is known."""
@@ -241,6 +250,15 @@ class ChainStage:
             below, count = part[-1][0], min(count * 4, _HASHES_PER_LOOK)
 
     def _report(self, committed: Committed) -> None:
+        if committed.taken_back_to is not None:
+            self._target_again = max(self._target_again, committed.taken_back_to)
+            self._progress(
+                {
+                    "stage": "chain",
+                    "message": f"blocks {committed.to_block + 1:,} to {committed.taken_back_to:,} are read again: "
+                    "what they mean depends on the earlier ones that have now come in",
+                }
+            )
         self._covered += committed.to_block - committed.from_block + 1
         covered, total = self._covered, self._total
         self.outcome.logs += committed.logs

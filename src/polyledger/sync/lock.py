@@ -12,8 +12,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
+from polyledger.store.database import plain_errors
 
 LOCK_FILE: Final = "ledger.lock"
+_TRIES: Final = 10
+_SECONDS_BETWEEN_TRIES: Final = 0.02
 
 
 class WorkspaceLock:
@@ -27,36 +30,55 @@ class WorkspaceLock:
 
     def __enter__(self) -> Self:
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            with plain_errors(self._path):
+                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise WorkspaceError(
                 f"{self._path} cannot be written ({error.strerror})", "Check that you may write in this workspace"
             ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(descriptor):
             os.close(descriptor)
-            raise WorkspaceLockedError(*_held_by(self._path.parent)) from None
+            raise WorkspaceLockedError(*_held_by(self._path.parent))
         self._descriptor = descriptor
-        self.note({})
+        try:
+            self.note({})
+        except BaseException:
+            self._release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._release()
+
+    def _release(self) -> None:
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 
     def note(self, progress: Mapping[str, Any]) -> None:
-        """Write down how far the work is, for whoever finds the lock taken."""
+        """Write down how far the work is, for whoever finds the lock taken. Raises StorageFullError."""
         if self._descriptor is None:
             return
         state = {"pid": os.getpid(), "doing": self._doing, "started": self._started, "progress": dict(progress)}
         text = json.dumps(state).encode()
-        os.pwrite(self._descriptor, text, 0)
-        os.ftruncate(self._descriptor, len(text))
+        with plain_errors(self._path):
+            os.pwrite(self._descriptor, text, 0)
+            os.ftruncate(self._descriptor, len(text))
+
+
+def _locked(descriptor: int) -> bool:
+    # Whoever only looks holds the lock for a moment (see `holder`): a writer tries a few times.
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+        else:
+            return True
+    return False
 
 
 def holder(workspace: Path) -> dict[str, Any] | None:

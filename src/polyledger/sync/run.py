@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
 from polyledger.config import ChainSettings, Settings, SourceSettings
-from polyledger.ctf.contracts import ContractSet
 from polyledger.domain.categories import CategoryTable
 from polyledger.domain.errors import ConfigurationError, PolyledgerError
 from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcClient, is_loopback
@@ -29,8 +28,10 @@ from polyledger.sync.chain_batches import finalized_border
 from polyledger.sync.chain_stage import ChainOutcome, ChainStage
 from polyledger.sync.compaction import fold_holdings
 from polyledger.sync.market_stage import MarketStage, SourceOutcome
+from polyledger.sync.scope import claim_scope, contracts_of
 
 Progress = Callable[[dict[str, Any]], None]
+EVIDENCE_FOLDER: Final = "evidence"
 
 
 @dataclass
@@ -44,17 +45,6 @@ class RunReport:
     sources: list[SourceOutcome] = field(default_factory=list)
     requests: dict[str, int] = field(default_factory=dict)
     message: str | None = None
-
-
-def contracts_of(settings: Settings) -> ContractSet:
-    """The contract set the settings ask for."""
-    mapping = settings.chain.contracts
-    return ContractSet.mainnet() if mapping is None else ContractSet.from_mapping(mapping)
-
-
-def scope_of(settings: Settings, contracts: ContractSet) -> str:
-    """The name under which done intervals are kept: what decides which logs a scan brings."""
-    return f"{settings.chain.chain_id}:{contracts.digest()}:{settings.chain.collateral_transfers}"
 
 
 class Run:
@@ -119,7 +109,7 @@ class Run:
                 await self._chain(await self._client(stack, "chain", None))
             stage = MarketStage(
                 self._database,
-                self._workspace / "evidence",
+                self._workspace / EVIDENCE_FOLDER,
                 self.report.run_id,
                 self._progress,
                 gamma=await self._gamma(stack, settings.gamma),
@@ -132,6 +122,7 @@ class Run:
 
     async def _chain(self, client: HttpClient) -> None:
         settings, contracts = self._settings, contracts_of(self._settings)
+        scope = claim_scope(self._database, settings, contracts)
         urls = settings.chain.rpc_urls
         if not urls:
             raise ConfigurationError("No JSON-RPC endpoint is configured", "Set chain.rpc_url or POLYGON_RPC_URL")
@@ -144,18 +135,20 @@ class Run:
             chain_id=settings.chain.chain_id,
             collateral_transfers=settings.chain.collateral_transfers,
             max_concurrency=settings.chain.max_workers,
+            keep_bodies=settings.evidence.keep == "all",
         )
         from_block = settings.chain.from_block
         stage = ChainStage(
             source,
             self._database,
             contracts,
-            scope=scope_of(settings, contracts),
+            scope=scope,
             run_id=self.report.run_id,
             from_block=contracts.first_block if from_block is None else from_block,
             to_block=settings.chain.to_block,
             progress=self._progress,
             deadline=self._deadline,
+            evidence_folder=self._workspace / EVIDENCE_FOLDER,
         )
         self.report.chain = stage.outcome
         await stage.run()
