@@ -30,6 +30,7 @@ from polyledger.store.database import Database, plain_errors, user_query
 from polyledger.store.export import export
 from polyledger.sync.lock import WorkspaceLock, holder
 from polyledger.sync.run import Run, report_document
+from polyledger.sync.scope import contracts_of
 from polyledger.sync.status import status_document
 from polyledger.value.coverage import coverage
 from polyledger.value.methods import wallets_by_average_cost
@@ -199,7 +200,7 @@ class Workspace:
 
     def explain(self, identifier: str) -> Result:
         """Why a token, condition, market, transaction or fill is what it is."""
-        document = explain(self._reader(), identifier)
+        document = explain(self._reader(), identifier, contracts_of(self.settings))
         return Result(document, lambda: pa.Table.from_pylist(document["claims"]))
 
     def export(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from polyledger.ctf.contracts import ContractSet
+from polyledger.ctf.identity import prove
 from polyledger.domain.errors import MalformedIdError, UnknownSubjectError
-from polyledger.domain.ids import condition_bytes, normal_token, token_bytes
+from polyledger.domain.ids import condition_bytes, normal_token, token_bytes, token_number
 from polyledger.store.database import Database
 
 Document = dict[str, Any]
@@ -37,9 +39,9 @@ _FILLS: Final = "SELECT * FROM fills WHERE transaction_hash = $hash ORDER BY log
 _LINES: Final = "SELECT * FROM journal WHERE transaction_hash = $hash ORDER BY log_index, account, asset, amount"
 
 
-def explain(database: Database, identifier: str) -> Document:
+def explain(database: Database, identifier: str, contracts: ContractSet) -> Document:
     """The document for an id: a token (decimal), a condition or transaction (0x + 64 hex), a market number, or a fill
-    (``TRANSACTION:LOG``).
+    (``TRANSACTION:LOG``). Proofs are derived anew from `contracts`, not read from the ledger.
 
     Raises:
         MalformedIdError: the text is no id of any of these kinds.
@@ -47,7 +49,7 @@ def explain(database: Database, identifier: str) -> Document:
     """
     text = identifier.strip()
     if ":" in text:
-        return _fill(database, text)
+        return _fill(database, text, contracts)
     if text.lower().startswith("0x"):
         raw = condition_bytes(text)
         found = database.arrow(f"{_CONDITION} WHERE f.condition_id = $id", {"id": raw}).to_pylist()
@@ -61,10 +63,10 @@ def explain(database: Database, identifier: str) -> Document:
     found = database.arrow(f"{_CONDITION} WHERE f.market_id = $id", {"id": text}).to_pylist()
     if found:
         return {**_condition(database, found[0]), "subject": {"kind": "market", "id": text}}
-    return _token(database, normal_token(text))
+    return _token(database, normal_token(text), contracts)
 
 
-def _token(database: Database, token: str) -> Document:
+def _token(database: Database, token: str, contracts: ContractSet) -> Document:
     found = database.arrow(f"{_POSITION} WHERE t.position_id = $id", {"id": token_bytes(token)}).to_pylist()
     if not found:
         raise UnknownSubjectError(f"The ledger has never seen the token or market {token}", "Check the number")
@@ -76,20 +78,22 @@ def _token(database: Database, token: str) -> Document:
         )
     facts = database.arrow(f"{_CONDITION} WHERE f.condition = $id", {"id": row["condition"]}).to_pylist()[0]
     value = {"condition": facts["condition_id"], "outcome_index": row["outcome_index"], "market": facts["market_id"]}
+    own, slots = facts["condition_id"], facts["outcome_slots"] or 2
+    proven = prove(token_number(token), condition_bytes(own), row["outcome_index"], contracts, slots)
     proof = {
-        "verdict": "proven",
-        "collateral": row["collateral"],
+        "verdict": proven.verdict,
+        "collateral": proven.collateral,
+        "kind": proven.kind,
         "derivation": "token = keccak256(collateral, collection of (condition, outcome))",
-        "condition": facts["condition_id"],
-        "outcome_index": row["outcome_index"],
+        "condition": own,
+        "outcome_index": proven.outcome_index,
     }
-    own = facts["condition_id"]
     chain = _chain_claim(facts, {"condition": own, "outcome_index": row["outcome_index"]})
     others = [
         {**claim, "value": {"condition": own, "outcome_index": _index(claim["tokens"], token)}}
         for claim in _claims(database, facts)
     ]
-    return _document(subject, value, "proven", [*chain, *others], proof)
+    return _document(subject, value, proven.verdict, [*chain, *others], proof)
 
 
 def _condition(database: Database, facts: Document) -> Document:
@@ -131,7 +135,7 @@ def _transaction(database: Database, text: str, raw: bytes) -> Document:
     return _document({"kind": "transaction", "id": text}, value, "unknown" if unbalanced else "proven", [], proof)
 
 
-def _fill(database: Database, text: str) -> Document:
+def _fill(database: Database, text: str, contracts: ContractSet) -> Document:
     transaction, _, number = text.rpartition(":")
     raw = condition_bytes(transaction)
     if not number.isdigit():
@@ -143,7 +147,7 @@ def _fill(database: Database, text: str) -> Document:
     if not rows:
         raise UnknownSubjectError(f"The ledger has no fill {text}", "'polyledger explain TRANSACTION' lists its logs")
     fill = _plain(rows[0])
-    token = _token(database, rows[0]["token_id"])
+    token = _token(database, rows[0]["token_id"], contracts)
     return _document({"kind": "fill", "id": text}, fill, token["verdict"], token["claims"], token["proof"])
 
 

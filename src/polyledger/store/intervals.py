@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,21 +63,8 @@ def record(connection: duckdb.DuckDBPyConnection, scope: str, scanned: Scanned, 
     )
 
 
-def store_blocks(connection: duckdb.DuckDBPyConnection, rows: Sequence[tuple[int, bytes, bytes | None, int]]) -> None:
-    """Store headers (number, hash, parent hash if known, timestamp) of blocks that are not stored yet."""
-    table = pa.table(
-        {
-            "number": pa.array([row[0] for row in rows], pa.int64()),
-            "hash": pa.array([row[1] for row in rows], pa.binary()),
-            "parent_hash": pa.array([row[2] for row in rows], pa.binary()),
-            "timestamp": pa.array([row[3] for row in rows], pa.int64()),
-        }
-    )
-    append_blocks(connection, table)
-
-
 def append_blocks(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> None:
-    """The same for an Arrow table with the columns of chain.blocks; each number at most once."""
+    """Store headers that are not stored yet: a table with the columns of chain.blocks, each number at most once."""
     if not table.num_rows:
         return
     numbers = table.column("number").to_numpy()
