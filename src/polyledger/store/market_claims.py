@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import duckdb
 import pyarrow as pa
@@ -12,9 +13,14 @@ from polyledger.domain.categories import CategoryTable
 from polyledger.domain.records import EventRecord, MarketRecord
 from polyledger.store.keys import append
 
+_ASK_AGAIN_AFTER: Final = timedelta(days=1)
+
 
 def conditions_without(connection: duckdb.DuckDBPyConnection, source: str, kind: str) -> list[str]:
-    """Condition ids on chain that `source` has not been asked about, in order of the trades that hang on them."""
+    """Condition ids on chain that `source` is to be asked about, in order of the trades that hang on them.
+
+    Those never asked about, and those the source did not know a day ago or earlier: it may list them by now.
+    """
     rows = connection.execute(
         """
         SELECT '0x' || lower(hex(f.condition_id)) AS id
@@ -25,10 +31,11 @@ def conditions_without(connection: duckdb.DuckDBPyConnection, source: str, kind:
         ) AS s ON s.condition = f.condition
         WHERE f.on_chain AND NOT EXISTS (
             SELECT 1 FROM meta.lookups AS k
-            WHERE k.source = ? AND k.kind = ? AND k.lookup_key = '0x' || lower(hex(f.condition_id)))
+            WHERE k.source = ? AND k.kind = ? AND k.lookup_key = '0x' || lower(hex(f.condition_id))
+              AND (k.outcome <> 'not_found' OR k.asked_at > ?))
         ORDER BY coalesce(s.trades, 0) DESC, id
         """,
-        [source, kind],
+        [source, kind, _now() - _ASK_AGAIN_AFTER],
     ).fetchall()
     return [str(row[0]) for row in rows]
 
