@@ -18,7 +18,7 @@ import anyio
 from polyledger.config import ChainSettings, Settings, SourceSettings
 from polyledger.domain.categories import CategoryTable
 from polyledger.domain.errors import ConfigurationError, PolyledgerError
-from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcClient, is_loopback
+from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcClient, RetryPolicy, is_loopback
 from polyledger.sources.chain import ChainSource
 from polyledger.sources.clob import ClobSource
 from polyledger.sources.gamma import GammaSource
@@ -31,6 +31,8 @@ from polyledger.sync.market_stage import MarketStage, SourceOutcome
 from polyledger.sync.scope import claim_scope, contracts_of
 
 Progress = Callable[[dict[str, Any]], None]
+
+_NAMES_POLICY: Final = RetryPolicy(attempts=9, wait_max=5.0, give_up_after=60.0)
 EVIDENCE_FOLDER: Final = "evidence"
 
 
@@ -165,7 +167,10 @@ class Run:
 
     async def _client(self, stack: contextlib.AsyncExitStack, source: str, rate: float | None) -> HttpClient:
         limiter = None if rate is None else AdaptiveLimiter(rate)
-        self._clients[source] = await stack.enter_async_context(HttpClient(source, limiter=limiter))
+        # Names can wait for the next run; the chain is worth more patience.
+        policy = None if source == "chain" else _NAMES_POLICY
+        client = HttpClient(source, limiter=limiter, policy=policy)
+        self._clients[source] = await stack.enter_async_context(client)
         return self._clients[source]
 
     def _close_stale_runs(self) -> None:
