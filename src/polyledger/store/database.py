@@ -25,6 +25,8 @@ from polyledger.domain.errors import (
 from polyledger.domain.version import __version__
 
 FORMAT_VERSION: Final = 1
+# Progress is ours to show; DuckDB draws a bar of its own in notebooks and interactive sessions.
+_QUIET: Final = "SET enable_progress_bar = false"
 SCHEMAS: Final = ("dim", "chain", "claim", "meta", "book")
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 # What a damaged file, or one that ends too early, shows up as.
@@ -42,6 +44,7 @@ MODELS: Final = (
     "book/transfer_lines",
     "book/differences",
     "book/wallet_events",
+    "book/tail_events",
     "book/conversion_cash",
     "book/holdings",
     "book/group_cash",
@@ -50,6 +53,8 @@ MODELS: Final = (
     "book/market_names",
     "book/event_names",
     "book/condition_facts",
+    "book/token_facts",
+    "book/transferred_values",
     "book/token_positions",
     "book/condition_positions",
     "book/wallet_conditions",
@@ -134,6 +139,7 @@ class Database:
             self.connection = duckdb.connect(str(path), read_only=read_only, config=config)
         try:
             with plain_errors(path):
+                self.connection.execute(_QUIET)
                 self._check_format()
         except PolyledgerError:
             self.connection.close()
@@ -171,7 +177,9 @@ class Database:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own for reading while another thread writes."""
-        return self.connection.cursor()
+        cursor = self.connection.cursor()
+        cursor.execute(_QUIET)
+        return cursor
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """All rows of a small result."""

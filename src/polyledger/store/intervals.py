@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from polyledger.domain.intervals import Interval, normalise
+from polyledger.store.holdings import empty_base, holdings_upto
 
 # Every table of facts, all keyed by tx = block << 16 | transaction index.
 FACT_TABLES: Final = (
@@ -117,10 +118,5 @@ def roll_back(connection: duckdb.DuckDBPyConnection, ancestor: int, ancestor_has
 
 def forget_sums(connection: duckdb.DuckDBPyConnection, changed_from: int) -> None:
     """Drop the compacted sums if they reach up to block `changed_from`: they are drawn up anew from the events."""
-    ((upto,),) = connection.execute(
-        "SELECT coalesce(max(CAST(value AS BIGINT)), -1) FROM meta.settings WHERE name = 'holdings_upto'"
-    ).fetchall()
-    if upto >= changed_from << 16:
-        connection.execute("DELETE FROM book.holdings_base")
-        connection.execute("DELETE FROM book.group_cash_base")
-        connection.execute("DELETE FROM meta.settings WHERE name = 'holdings_upto'")
+    if holdings_upto(connection) >= changed_from << 16:
+        empty_base(connection)

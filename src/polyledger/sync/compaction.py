@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from polyledger.store.database import Database
+from polyledger.store.holdings import NOTHING, set_holdings_upto
 from polyledger.store.sql import script
 
 # Below this many fills in the tail a fold costs more than it saves.
@@ -16,7 +17,7 @@ def fold_holdings(database: Database, finalized_block: int, *, worth: int = _WOR
 
     The base and the mark up to which it counts are swapped in one transaction: a crash leaves the old pair.
     """
-    upto = int(database.setting("holdings_upto") or -1)
+    upto = int(database.setting("holdings_upto") or NOTHING)
     last = ((finalized_block + 1) << 16) - 1
     ((waiting,),) = database.query("SELECT count(*) FROM chain.fills WHERE tx > ? AND tx <= ?", [upto, last])
     if waiting < worth:
@@ -30,6 +31,6 @@ def fold_holdings(database: Database, finalized_block: int, *, worth: int = _WOR
         connection.execute("INSERT INTO book.group_cash_base SELECT * FROM folded_group_cash")
         connection.execute("DROP TABLE folded_holdings")
         connection.execute("DROP TABLE folded_group_cash")
-        database.set_setting("holdings_upto", str(last))
+        set_holdings_upto(connection, last)
         ((rows,),) = connection.execute("SELECT count(*) FROM book.holdings_base").fetchall()
     return int(rows)

@@ -46,7 +46,7 @@ def wallets(
         raise UsageError(f"Wallets cannot be ranked by {order_by!r}", f"Choose one of {', '.join(ORDERS)}")
     if min_coverage is not None and not 0 <= min_coverage <= 1:
         raise UsageError(f"{min_coverage} is not a share between 0 and 1", "Write 0.8 for 80 %")
-    rows = _category_rows(database, None)
+    rows = database.arrow(script("polyledger.value", "wallet_categories")).to_pylist()
     if category is not None:
         known = sorted({row["category"] for row in rows})
         if category not in known:
@@ -80,21 +80,20 @@ def wallet(database: Database, address: str) -> dict[str, Any]:
             f"{normal} is a contract, an operator or a fee receiver, not a wallet",
             "Wallets are accounts that trade on their own behalf; 'polyledger sql' shows the journal of any account",
         )
-    rows = _category_rows(database, normal) if keys else []
-    if not rows:
+    account = int(keys[0][0]) if keys else None
+    rows = [] if account is None else _own_categories(database, account, normal)
+    if account is None or not rows:
         raise UnknownSubjectError(
             f"The ledger has nothing of the wallet {normal}",
             "Check the address, or scan more blocks with 'polyledger sync'",
         )
-    account = int(keys[0][0])
     (document,) = _documents(rows)
     return {"schema": "polyledger.wallet/1", **document, "positions": _positions(database, account)}
 
 
-def _category_rows(database: Database, wallet_address: str | None) -> list[Row]:
-    wanted = None if wallet_address is None else address_bytes(wallet_address)
-    rows: list[Row] = database.arrow(script("polyledger.value", "wallet_categories"), {"wallet": wanted}).to_pylist()
-    return rows
+def _own_categories(database: Database, account: int, address: str) -> list[Row]:
+    rows = database.arrow(script("polyledger.value", "wallet_own_categories"), {"account": account}).to_pylist()
+    return [{"wallet": address, **row} for row in rows]
 
 
 def _documents(rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -1,12 +1,12 @@
 -- Sums per account and token: the compacted base and the tail of events after it.
 CREATE VIEW book.holdings AS
 SELECT account, token, CAST(sum(shares) AS BIGINT) AS shares, CAST(sum(cash) AS BIGINT) AS cash,
-       CAST(sum(bought) AS BIGINT) AS bought, CAST(sum(sold) AS BIGINT) AS sold, CAST(sum(volume) AS BIGINT) AS volume,
+       CAST(sum(bought) AS BIGINT) AS bought, CAST(sum(sold) AS BIGINT) AS sold,
+       CAST(sum(bought - sold) AS BIGINT) AS net_bought, CAST(sum(volume) AS BIGINT) AS volume,
        CAST(sum(fills) AS BIGINT) AS fills, CAST(sum(transferred) AS BIGINT) AS transferred
 FROM (
-    SELECT account, token, shares, cash, bought, sold, volume, fills, transferred FROM book.holdings_base
+    SELECT account, token, shares, cash, bought, sold, volume, fills, transferred FROM book.tail_events
     UNION ALL
-    SELECT account, token, shares, cash, bought, sold, volume, fills, transferred FROM book.wallet_events
-    WHERE tx > (SELECT coalesce(max(CAST(value AS BIGINT)), -1) FROM meta.settings WHERE name = 'holdings_upto')
+    SELECT account, token, shares, cash, bought, sold, volume, fills, transferred FROM book.holdings_base
 ) AS parts
 GROUP BY account, token;

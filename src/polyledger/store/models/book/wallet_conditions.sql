@@ -10,7 +10,7 @@ SELECT p.*, f.neg_risk_market,
             ELSE p.least_held END AS least_open,
        CASE WHEN p.resolved OR f.neg_risk_market IS NOT NULL THEN 0 ELSE p.most_held END AS most_open,
        CASE WHEN p.fills = 0 OR coalesce(f.outcome_slots, 2) <> 2 OR p.condition IS NULL THEN NULL
-            WHEN p.net_bought_yes > p.net_bought_no THEN 'YES'
-            WHEN p.net_bought_yes < p.net_bought_no THEN 'NO' END AS bought_side
+            WHEN p.bought_lean > 0 THEN 'YES'
+            WHEN p.bought_lean < 0 THEN 'NO' END AS bought_side
 FROM book.condition_positions AS p
 LEFT JOIN book.condition_facts AS f ON f.condition = p.condition;
