@@ -30,11 +30,10 @@ class Condition:
     numerators: list[int] | None = None
 
     def payout(self, token: int, shares: int) -> int:
-        """What shares of a token are worth once resolved, floored; 0 before. Shares given away are worth minus that."""
+        """What net shares of a token are worth once resolved, floored (towards less when given away); 0 before."""
         if self.numerators is None:
             return 0
-        value = abs(shares) * self.numerators[self.tokens.index(token)] // sum(self.numerators)
-        return value if shares >= 0 else -value
+        return shares * self.numerators[self.tokens.index(token)] // sum(self.numerators)
 
 
 @dataclass

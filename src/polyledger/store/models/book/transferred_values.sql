@@ -1,7 +1,8 @@
 -- What the net shares that a wallet received by plain transfers pay in resolved conditions, floored per token.
 CREATE VIEW book.transferred_values AS
 SELECT h.account, h.token, t.condition,
-       CAST(sign(h.transferred) * (CAST(abs(h.transferred) AS HUGEINT) * t.numerator // t.denominator) AS BIGINT)
+       CAST(CASE WHEN h.transferred >= 0 THEN CAST(h.transferred AS HUGEINT) * t.numerator // t.denominator
+                 ELSE -((CAST(-h.transferred AS HUGEINT) * t.numerator + t.denominator - 1) // t.denominator) END AS BIGINT)
            AS transferred_value
 FROM (
     SELECT account, token, CAST(sum(transferred) AS BIGINT) AS transferred
