@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.data import scratch
-from bench.figures import Figure, isolated, progress, timed
-from bench.synthetic import build, build_long, connect
+from bench.figures import Figure, Outcome, isolated, progress, timed_with_processor
+from bench.synthetic import build, build_long, connect, fold
 
 MEMORY_LIMIT = "6GB"  # of the engine; what lies outside of it stays well below two more
 PROFIT = "SELECT * FROM book.wallet_categories"
@@ -31,7 +31,7 @@ _SUMS = (
 
 
 def measure(rows: int) -> list[Figure]:
-    """Four figures; the synthetic files are removed afterwards."""
+    """Six figures; the synthetic files are removed afterwards."""
     folder = scratch("profit")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -47,32 +47,35 @@ def _measure(rows: int, folder: Path) -> list[Figure]:
     isolated(build_long, long_ids, ledger, MEMORY_LIMIT)
     isolated(export_columns, ledger, columns)
     sizes = f"{ledger.stat().st_size / rows:.0f} against {long_ids.stat().st_size / rows:.0f} bytes a fill"
-    figures = []
+    figures, from_fills = [], {}
     for name, sql, polars_query in (("coverage", COVERAGE, polars_coverage), ("profit", PROFIT, polars_profit)):
         progress(f"{name} over {rows:,} fills")
-        own = isolated(query, ledger, sql)
-        by_text = isolated(query, long_ids, sql)
-        by_polars = isolated(polars_query, columns)
-        for other in (by_text, by_polars):
-            if own.value["sums"] != other.value["sums"]:
-                raise SystemExit(f"two calculations of {name} differ: {own.value['sums']} and {other.value['sums']}")
+        own = from_fills[name] = isolated(query, ledger, sql)
         label = f"{name}, {rows / 1e6:,.1f} M fills"
-        seconds = own.value["seconds"]
         figures += [
-            Figure(
-                label, seconds, "s", "long ids", by_text.value["seconds"], "≥ 2", f"{own.peak}; {by_text.peak}; {sizes}"
-            ),
-            Figure(
-                label, seconds, "s", "polars", by_polars.value["seconds"], "≥ 0.83", f"{own.peak}; {by_polars.peak}"
-            ),
+            _beside(label, own, "long ids", isolated(query, long_ids, sql), aim="≥ 2", note=sizes),
+            _beside(label, own, "polars", isolated(polars_query, columns), aim="≥ 0.83"),
         ]
+    progress("folding the fills into the compacted sums")
+    isolated(fold, ledger, MEMORY_LIMIT)
+    label = f"profit from the compacted sums, {rows / 1e6:,.1f} M fills"
+    figures.append(_beside(label, isolated(query, ledger, PROFIT), "from the fills", from_fills["profit"]))
     return figures
 
 
+def _beside(label: str, own: Outcome, baseline: str, other: Outcome, *, aim: str = "", note: str = "") -> Figure:
+    """Two outcomes as a figure; they must have come to the same sums."""
+    if own.value["sums"] != other.value["sums"]:
+        raise SystemExit(f"two calculations of {label} differ: {own.value['sums']} and {other.value['sums']}")
+    processor = f"processor {own.value['processor']:.1f} against {other.value['processor']:.1f} s"
+    notes = [processor, f"{own.peak} against {other.peak}", *([note] if note else [])]
+    return Figure(label, own.value["seconds"], "s", baseline, other.value["seconds"], aim, "; ".join(notes))
+
+
 def query(path: Path, sql: str) -> dict[str, Any]:
-    """Runs a query on a database file; its seconds and the sums of its columns."""
+    """Runs a query on a database file; its seconds (on the wall, and of the processor) and the sums of its columns."""
     connection = connect(path, MEMORY_LIMIT)
-    table, seconds = timed(lambda: connection.sql(sql).to_arrow_table())
+    table, seconds, processor = timed_with_processor(lambda: connection.sql(sql).to_arrow_table())
     connection.register("result", table)
     names = [name for name in _SUMS if name in table.column_names]
     if names:
@@ -81,7 +84,7 @@ def query(path: Path, sql: str) -> dict[str, Any]:
         ).fetchall()
     else:
         sums = connection.execute("SELECT * FROM result ORDER BY measure").fetchall()
-    return {"seconds": seconds, "sums": _plain(sums)}
+    return {"seconds": seconds, "processor": processor, "sums": _plain(sums)}
 
 
 def _plain(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
@@ -138,19 +141,20 @@ def polars_coverage(folder: Path) -> dict[str, Any]:
         ]
         return by_token.join(tokens, on="token", how="left").select(columns).collect(engine="streaming")
 
-    table, seconds = timed(run)
+    table, seconds, processor = timed_with_processor(run)
     row = table.row(0)
     half = len(row) // 2
-    return {"seconds": seconds, "sums": _plain([("trades", *row[:half]), ("volume", *row[half:])])}
+    sums = _plain([("trades", *row[:half]), ("volume", *row[half:])])
+    return {"seconds": seconds, "processor": processor, "sums": sums}
 
 
 def polars_profit(folder: Path) -> dict[str, Any]:
     """Profit by wallet and category as the project's views have it, by polars."""
     import polars as pl
 
-    table, seconds = timed(lambda: _polars_profit(folder).collect(engine="streaming"))
+    table, seconds, processor = timed_with_processor(lambda: _polars_profit(folder).collect(engine="streaming"))
     sums = table.select(pl.len(), *(pl.col(name).sum() for name in _SUMS)).row(0)
-    return {"seconds": seconds, "sums": _plain([sums])}
+    return {"seconds": seconds, "processor": processor, "sums": _plain([sums])}
 
 
 def _polars_profit(folder: Path) -> Any:

@@ -13,9 +13,11 @@ from bench.figures import progress
 from polyledger.ctf.contracts import ContractSet
 from polyledger.ledger.contracts import register_contracts
 from polyledger.store.database import MODELS, SCHEMAS, Database, sql_text
+from polyledger.sync.compaction import fold_holdings
 
 _HERE = Path(__file__).parent
 _CHUNK = 20_000_000
+_LAST_BLOCK = 100_000_000  # beyond all synthetic fills
 _KEY_COLUMNS = (
     "account",
     "token",
@@ -71,6 +73,13 @@ def build(path: Path, rows: int, memory_limit: str) -> None:
         with database.transaction() as connection:
             connection.execute(fills.format(first=first, last=last, **sizes))
         progress(f"{last:,} synthetic fills")
+    database.close()
+
+
+def fold(path: Path, memory_limit: str) -> None:
+    """All fills into the compacted sums, as a sync does with finalized blocks."""
+    database = Database(path, read_only=False, memory_limit=memory_limit, threads=None)
+    fold_holdings(database, _LAST_BLOCK, worth=1)
     database.close()
 
 
