@@ -46,6 +46,16 @@ $(CLIENT)/.current: requirements-client.lock
 test-client: setup $(CLIENT)/.current  ## Polymarket's own Python client against the replica
 	@$(CLIENT)/bin/python tests/client/official_client.py $(BIN)/polyledger replica --port 0
 
+CHAIN := .chain-tools
+$(CHAIN)/.current: tests/chain/package.json
+	@mkdir -p $(CHAIN)
+	@cp tests/chain/package.json $(CHAIN)/
+	@npm install --prefix $(CHAIN) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $(CHAIN)/.current
+
+test-chain: setup $(CHAIN)/.current  ## the real ConditionalTokens contract on a development chain (needs npm)
+	@$(BIN)/python -m pytest tests/chain/check_anvil.py
+
 bench: setup  ## speed, each figure beside a baseline measured in the same run
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -57,4 +67,4 @@ lock:  ## solve the dependencies of pyproject.toml anew into requirements.lock (
 		--no-header --no-annotate --quiet --output-file requirements.lock
 
 clean:  ## remove what set-up and runs have made
-	rm -rf $(VENV) $(CLIENT) build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(CLIENT) $(CHAIN) build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

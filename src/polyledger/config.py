@@ -371,9 +371,9 @@ def _configuration_error(
     messages = [detail["msg"] for detail, of in zip(error.errors(), keys, strict=True) if of == key]
     message = "; ".join(dict.fromkeys(text.removeprefix("Value error, ") for text in messages))
     section, _, name = key.partition(".")
-    value = merged.get(section, {}).get(name)
-    shown = f" = {value!r}" if name and key not in MASKED else ""
-    origin = origins.get(key) or ", ".join(sorted({o for k, o in origins.items() if k.startswith(f"{section}.")}))
+    shown = f" = {merged.get(section, {}).get(name)!r}" if name and key not in MASKED else ""
+    about = {o for k, o in origins.items() if k.startswith(f"{section}.") and k.partition(".")[2] in message}
+    origin = origins.get(key) or ", ".join(sorted(about))
     return ConfigurationError(
         f"The setting {key}{shown} (from {origin}) is not valid: {message}",
         f"Correct it there; docs/guides/configuration.md describes {key}",

@@ -133,7 +133,7 @@ class Workspace:
         """
         self.close()
         self.init(self.path)
-        with WorkspaceLock(self.path, "sync") as lock:
+        with WorkspaceLock(self.path, "sync") as lock, plain_errors(self.path / LEDGER_FILE):
             database = self._open(read_only=False)
             try:
                 run = Run(
@@ -177,9 +177,10 @@ class Workspace:
         """Wallets ranked; see `polyledger.value.wallets.wallets` and, for ``average-cost``, the docs on methods."""
         database = self._reader()
         if method == "average-cost":
-            document = wallets_by_average_cost(
-                database, era=era, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage
-            )
+            with plain_errors(self.path / LEDGER_FILE):
+                document = wallets_by_average_cost(
+                    database, era=era, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage
+                )
         elif method == "settlement":
             document = wallets(database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage)
         else:
@@ -193,7 +194,8 @@ class Workspace:
 
     def verify(self, *, progress: Progress | None = None) -> Result:
         """Every check of the books over everything stored."""
-        document = verify(self._reader(), progress or _ignore)
+        with plain_errors(self.path / LEDGER_FILE):
+            document = verify(self._reader(), progress or _ignore)
         columns = ("name", "status", "reason", "checked", "failed")
         rows = [{column: check[column] for column in columns} for check in document["checks"]]
         return Result(document, lambda: pa.Table.from_pylist(rows))

@@ -101,13 +101,19 @@ def plain_errors(path: Path | str) -> Iterator[None]:
                 f"Another process has {path} open ({text.splitlines()[0]})",
                 "Wait until it ends or stop it, then run the same command again",
             ) from error
-        if isinstance(error, _DAMAGE):
+        if _is_damage(error):
             raise WorkspaceError(
                 f"{path} cannot be read or written as a ledger ({text.splitlines()[0]})",
                 "Check that it is a polyledger workspace and that you may read and write it; "
-                "a damaged file can be moved away and built again with 'polyledger sync'",
+                f"a damaged ledger can be moved away ({Path(path).name} and a .wal beside it) and built again with "
+                "'polyledger sync'",
             ) from error
         raise
+
+
+def _is_damage(error: duckdb.Error) -> bool:
+    text = str(error).lower()
+    return isinstance(error, _DAMAGE) or "wal file" in text or "checksum" in text
 
 
 def _full(path: Path | str, said: str) -> StorageFullError:
@@ -140,26 +146,10 @@ class Database:
         try:
             with plain_errors(path):
                 self.connection.execute(_QUIET)
-                self._check_format()
+                _check_format(self.connection, path)
         except PolyledgerError:
             self.connection.close()
             raise
-
-    def _check_format(self) -> None:
-        tables = self.connection.execute(
-            "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'meta' AND table_name = 'format'"
-        ).fetchall()
-        if not tables[0][0]:
-            raise WorkspaceError(
-                f"{self.path} is a DuckDB file, but not a ledger", "Choose another workspace with -w, or move it away"
-            )
-        ((version, created_by),) = self.connection.execute("SELECT version, created_by FROM meta.format").fetchall()
-        if version > FORMAT_VERSION:
-            raise WorkspaceVersionError(
-                f"{self.path} has format {version}, made by polyledger {created_by}; "
-                f"this is polyledger {__version__}, which knows formats up to {FORMAT_VERSION}",
-                "Install the newer polyledger; nothing was changed",
-            )
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -214,6 +204,23 @@ class Database:
         self.connection.close()
 
 
+def _check_format(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    tables = connection.execute(
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'meta' AND table_name = 'format'"
+    ).fetchall()
+    if not tables[0][0]:
+        raise WorkspaceError(
+            f"{path} is a DuckDB file, but not a ledger", "Choose another workspace with -w, or move it away"
+        )
+    ((version, created_by),) = connection.execute("SELECT version, created_by FROM meta.format").fetchall()
+    if version > FORMAT_VERSION:
+        raise WorkspaceVersionError(
+            f"{path} has format {version}, made by polyledger {created_by}; "
+            f"this is polyledger {__version__}, which knows formats up to {FORMAT_VERSION}",
+            "Install the newer polyledger; nothing was changed",
+        )
+
+
 def _create(path: Path) -> None:
     """Make an empty ledger. It appears under its name only when it is complete, whatever stops us before."""
     folder = path.parent / ".new-ledger"
@@ -232,6 +239,9 @@ def _create(path: Path) -> None:
         connection.execute("INSERT INTO meta.format VALUES (?, ?)", [FORMAT_VERSION, __version__])
         connection.execute("CHECKPOINT")
         connection.close()
+        log = path.with_name(f"{path.name}.wal")
+        if log.exists():  # of a ledger that somebody took away; DuckDB would take it for ours
+            log.replace(log.with_name(f"{log.name}.old"))
         (folder / path.name).replace(path)
     finally:
         connection.close()
@@ -245,6 +255,7 @@ def user_query(path: Path, sql: str) -> pa.Table:
     with plain_errors(path):
         connection = duckdb.connect(str(path), read_only=True)
         try:
+            _check_format(connection, path)
             return locked_query(connection, sql)
         finally:
             connection.close()
@@ -262,9 +273,9 @@ def locked_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
         if relation is None:
             raise UsageError("This statement returns no rows", "Give a query, such as SELECT … FROM fills")
         return relation.to_arrow_table()
-    except _DAMAGE:
-        raise  # the file, not the query
     except duckdb.Error as error:
+        if _is_damage(error):
+            raise  # the file is to blame, not the query
         raise UsageError(
             f"The query was refused: {str(error).strip()}",
             "The ledger is read-only for SQL and files cannot be reached; 'SHOW TABLES' lists what can be read",

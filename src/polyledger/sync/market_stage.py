@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import duckdb
 
-from polyledger.domain.errors import PolyledgerError
+from polyledger.domain.errors import PolyledgerError, WorkspaceError
 from polyledger.domain.records import EventRecord, Lookup, MarketRecord
 from polyledger.identity.claims import market_verdict
 from polyledger.sources.answers import Answer, Evidence
@@ -71,6 +71,8 @@ class MarketStage:
     async def _guarded(self, outcome: SourceOutcome, work: Callable[[], Any]) -> None:
         try:
             await work()
+        except WorkspaceError:
+            raise  # the ledger's trouble, a full disk say, not the source's
         except PolyledgerError as error:
             outcome.error = error
             self.progress({"stage": outcome.source, "message": error.what})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from polyledger.config import Settings
-from polyledger.ctf.contracts import ContractSet
+from polyledger.ctf.contracts import ContractSet, Role
 from polyledger.domain.errors import ConfigurationError
 from polyledger.ledger.contracts import register_contracts
 from polyledger.store.database import Database
@@ -74,6 +74,7 @@ def _differences(known: str, now: str, registered: Registered, wanted: Registere
 def _named(contracts: Registered) -> str:
     if not contracts:
         return "nothing that the other lacks"
-    shown = [f"{role} {address}" for role, address in sorted(contracts)[:_SHOWN]]
+    ordered = sorted(contracts, key=lambda contract: (list(Role).index(Role(contract[0])), contract[1]))
+    shown = [f"{role} {address}" for role, address in ordered[:_SHOWN]]
     more = len(contracts) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
