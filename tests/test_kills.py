@@ -135,8 +135,15 @@ def test_a_stopped_run_says_what_is_saved_and_how_to_go_on(
     assert_equal_ledgers(exports(tmp_path), undisturbed)
 
 
-def test_a_second_writer_is_told_who_holds_the_ledger(url: str, tmp_path: Path) -> None:
-    stats(url, reset=True)
+@pytest.fixture
+def slow_url() -> Iterator[str]:
+    """A replica so slow that a run lasts longer than another takes to start, on a busy machine too."""
+    with replica_of(world_of(), SLOWED | {"http": {"latency_seconds": 1.5}}) as running:
+        yield running
+
+
+def test_a_second_writer_is_told_who_holds_the_ledger(slow_url: str, tmp_path: Path) -> None:
+    url = slow_url
     with start(tmp_path, url) as first:
         assert wait_for_requests(first, url, 6)
         with start(tmp_path, url) as second:
