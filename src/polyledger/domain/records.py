@@ -136,3 +136,94 @@ class MarketRecord:
         """The category that the source itself gives: the event's if set, else the market's own."""
         event_category = None if self.event is None else self.event.category
         return event_category or self.category
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """What one source says a token is.
+
+    Attributes:
+        source: which upstream said it, set by the code that received the bytes (``file:NAME`` for a file).
+        token_id: decimal string.
+        condition_id: normal form; None when the source knows the token but not its condition.
+        outcome_index: None when the source does not state it (or states that it is unknown).
+        outcome: the label, as written.
+        settlement: what the same answer says about the resolution of the condition, when it says anything.
+    """
+
+    source: str
+    token_id: str
+    condition_id: str | None
+    outcome_index: int | None = None
+    outcome: str | None = None
+    neg_risk: bool | None = None
+    market_slug: str | None = None
+    event_id: str | None = None
+    settlement: Settlement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionRecord:
+    """What one source says about the settlement of a condition.
+
+    Attributes:
+        derived: the source concluded it from a sibling of the neg-risk group, nobody reported it.
+        resolved_at: seconds since 1970, UTC.
+    """
+
+    source: str
+    condition_id: str
+    settlement: Settlement
+    derived: bool = False
+    resolved_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRecord:
+    """One trade of a wallet as an HTTP source lists it. The sources give no log index, so equal rows can be two trades.
+
+    Attributes:
+        transaction_hash: normal form.
+        wallet: the wallet whose own order this is.
+        shares, collateral: 1e-6 units; collateral is shares × price, rounded, because sources give only the price.
+        timestamp: seconds since 1970, UTC.
+        outcome_index: None when unknown.
+    """
+
+    source: str
+    transaction_hash: str
+    wallet: str
+    token_id: str
+    condition_id: str | None
+    side: str
+    shares: int
+    collateral: int
+    timestamp: int
+    outcome_index: int | None = None
+    outcome: str | None = None
+    slug: str | None = None
+    event_slug: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FillRecord:
+    """One leg decoded from the receipt of a transaction (OrderFilled or an AMM trade).
+
+    Attributes:
+        role: 0 maker leg, 1 taker leg, 2 filled by an operator, 3 traded with an AMM pool.
+        side: 0 BUY, 1 SELL.
+        shares, collateral, fee: 1e-6 units, as the event states them.
+    """
+
+    transaction_hash: str
+    block: int
+    log_index: int
+    contract: str
+    wallet: str
+    counterparty: str
+    role: int
+    side: int
+    token_id: str
+    shares: int
+    collateral: int
+    fee: int

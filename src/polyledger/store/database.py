@@ -24,10 +24,10 @@ from polyledger.domain.errors import (
 )
 from polyledger.domain.version import __version__
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 # Progress is ours to show; DuckDB draws a bar of its own in notebooks and interactive sessions.
 _QUIET: Final = "SET enable_progress_bar = false"
-SCHEMAS: Final = ("dim", "chain", "claim", "meta", "book")
+SCHEMAS: Final = ("dim", "chain", "claim", "imported", "meta", "book")
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 # What a damaged file, or one that ends too early, shows up as.
 _DAMAGE: Final = (
@@ -218,6 +218,12 @@ def _check_format(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             f"{path} has format {version}, made by polyledger {created_by}; "
             f"this is polyledger {__version__}, which knows formats up to {FORMAT_VERSION}",
             "Install the newer polyledger; nothing was changed",
+        )
+    if version < FORMAT_VERSION:
+        raise WorkspaceVersionError(
+            f"{path} has format {version}, made by polyledger {created_by}; this is polyledger {__version__}, "
+            f"which keeps ledgers in format {FORMAT_VERSION}",
+            "Move the file away and run 'polyledger sync' to build the ledger anew; nothing was changed",
         )
 
 

@@ -94,7 +94,7 @@ def add_market(
 ) -> None:
     """Append what a source says of the market of `condition` (a key)."""
     connection.execute(
-        "INSERT INTO claim.markets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO claim.markets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             record.source,
             condition,
@@ -110,6 +110,11 @@ def add_market(
             record.neg_risk_market_id,
             record.closed,
             _day(record.end_date),
+            record.question_id,
+            record.start_date,
+            record.end_date,
+            record.closed_time,
+            record.volume,
             verdict,
             evidence_id,
             _now(),
@@ -120,7 +125,7 @@ def add_market(
 def add_event(connection: duckdb.DuckDBPyConnection, record: EventRecord, evidence_id: int) -> None:
     """Append what a source says of an event."""
     connection.execute(
-        "INSERT INTO claim.events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO claim.events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             record.source,
             record.event_id,
@@ -130,6 +135,9 @@ def add_event(connection: duckdb.DuckDBPyConnection, record: EventRecord, eviden
             _array(record.tags),
             record.series_slug,
             record.neg_risk_market_id,
+            record.closed,
+            record.start_date,
+            record.end_date,
             evidence_id,
             _now(),
         ],

@@ -13,8 +13,14 @@ CREATE TABLE claim.markets (
     neg_risk BOOLEAN,
     neg_risk_market_id VARCHAR,
     closed BOOLEAN,
-    end_date VARCHAR,
-    verdict VARCHAR NOT NULL,         -- proven (its tokens derive from its condition), refuted, claimed (it names no tokens)
+    end_date VARCHAR,                 -- day, YYYY-MM-DD
+    question_id VARCHAR,
+    start_time BIGINT,                -- seconds since 1970, UTC
+    end_time BIGINT,
+    closed_time BIGINT,
+    volume BIGINT,                    -- the source's own idea of it in micro-USDC; no figure rests on it
+    verdict VARCHAR NOT NULL,         -- proven (its tokens derive from its condition), refuted, claimed (it names no
+                                      -- tokens), quarantined
     evidence_id BIGINT NOT NULL,
     observed_at TIMESTAMP NOT NULL
 );
