@@ -31,7 +31,7 @@ _SUMS = (
 
 
 def measure(rows: int) -> list[Figure]:
-    """Coverage and profit from the fills, and profit from the sums that sync keeps; the files are removed afterwards."""
+    """Coverage and profit from the fills, and profit from the sums that sync keeps; all files are removed."""
     folder = scratch("profit")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
