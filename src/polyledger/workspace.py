@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +28,9 @@ from polyledger.identity.explain import explain
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors, user_query
 from polyledger.store.export import export
+from polyledger.sync.gaps import DEFAULT_LIMIT, gaps
 from polyledger.sync.lock import WorkspaceLock, holder
+from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.run import Run, report_document
 from polyledger.sync.scope import contracts_of
 from polyledger.sync.status import status_document
@@ -158,6 +160,22 @@ class Workspace:
             return status_document(self.path, held, None)
         database = self._reader() if (self.path / LEDGER_FILE).exists() else None
         return status_document(self.path, None, database)
+
+    def gaps(self, by: str | None = None, *, limit: int = DEFAULT_LIMIT) -> Result:
+        """What is missing, of what, and the keys on which most hangs; `by` is month, source or category."""
+        document = gaps(self._reader(), by, limit=limit)
+        return Result(document, lambda: pa.Table.from_pylist(document["keys"]))
+
+    def plan(self, *, only: Sequence[str] = (), budget: float | None = None) -> Result:
+        """What `sync` would do, at what cost and for what gain: the polyledger.plan/1 document.
+
+        Args:
+            only: names of sources and actions to keep to.
+            budget: seconds; says how much of the plan fits in.
+        """
+        database = self._reader() if (self.path / LEDGER_FILE).exists() else None
+        document = plan_document(make_plan(database, self.settings, only=only, budget=budget))
+        return Result(document, lambda: pa.Table.from_pylist(document["stages"]))
 
     def coverage(self, by: str | None = None) -> Result:
         """How much is attributed and resolved; `by` is month, source, category or wallet."""

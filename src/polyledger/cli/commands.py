@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from polyledger.cli.planning import gaps, plan
 from polyledger.cli.progress import ProgressReport
 from polyledger.cli.session import Session, exit_code_of_state, program_name
 from polyledger.domain.errors import PolyledgerError, UsageError
@@ -271,6 +272,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "init": init,
     "doctor": doctor,
+    "gaps": gaps,
+    "plan": plan,
     "sync": sync,
     "status": status,
     "verify": verify,
