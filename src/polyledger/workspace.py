@@ -11,7 +11,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +29,7 @@ from polyledger.identity.explain import explain
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors, user_query
 from polyledger.store.export import export
+from polyledger.sync.file_imports import TRADES, TradeImport, import_document
 from polyledger.sync.lock import WorkspaceLock, holder
 from polyledger.sync.run import Run, report_document
 from polyledger.sync.scope import contracts_of
@@ -151,6 +153,33 @@ class Workspace:
             finally:
                 database.close()
 
+    def import_trades(
+        self,
+        files: Sequence[str | Path],
+        *,
+        columns: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Import files of trades (Parquet, CSV, JSON lines); the polyledger.import/1 document.
+
+        A file is imported whole or not at all, and one that fails does not stop the others: its state is ``failed``
+        and its message says why.
+
+        Args:
+            files: the files; they are never changed.
+            columns: theirs → ours for columns whose names are not recognised; ``-`` leaves a column out.
+            progress: called with an event as the work goes on.
+
+        Raises:
+            UsageError: `columns` maps to something that does not exist.
+            WorkspaceLockedError: another process writes this ledger.
+        """
+        began = time.monotonic()
+        with self._writing("import", progress) as (database, note):
+            work = TradeImport(database, self.path, mapping=columns or {}, progress=note)
+            reports = work.run([Path(file) for file in files])
+            return import_document(reports, TRADES, time.monotonic() - began)
+
     def status(self) -> dict[str, Any]:
         """What runs, what is done, and how to go on: the polyledger.status/1 document."""
         held = holder(self.path)
@@ -223,6 +252,17 @@ class Workspace:
         self._refuse_while_held()
         table = user_query(self.path / LEDGER_FILE, query)
         return Result(_query_document(table), lambda: table)
+
+    @contextmanager
+    def _writing(self, doing: str, progress: Progress | None) -> Iterator[tuple[Database, Progress]]:
+        self.close()
+        self.init(self.path)
+        with WorkspaceLock(self.path, doing) as lock, plain_errors(self.path / LEDGER_FILE):
+            database = self._open(read_only=False)
+            try:
+                yield database, _noting(lock, progress)
+            finally:
+                database.close()
 
     def _categories(self) -> CategoryTable:
         file = self.path / CATEGORIES_FILE
