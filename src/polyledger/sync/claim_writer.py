@@ -312,16 +312,19 @@ class ClaimWriter:
         evidence: Sequence[int | None],
         foreign: set[int],
     ) -> None:
-        lookups = []
+        # Several answers to one key, the fills of a transaction say, are one look-up.
+        lookups: dict[str, tuple[str, str, int | None]] = {}
         for place, answer in enumerate(answers):
             if not answer.asked or not answer.key:
                 continue
             state = Lookup.REFUSED if place in foreign else answer.state
-            lookups.append((answer.key, str(state), evidence[place]))
+            if answer.key not in lookups or state is Lookup.FOUND:
+                lookups[answer.key] = (answer.key, str(state), evidence[place])
+        for _, outcome, _ in lookups.values():
             counts.asked += 1
-            setattr(counts, str(state), getattr(counts, str(state)) + 1)
+            setattr(counts, outcome, getattr(counts, outcome) + 1)
         if lookups:
-            claims.add_lookups(connection, counts.source, counts.kind, lookups)
+            claims.add_lookups(connection, counts.source, counts.kind, list(lookups.values()))
 
     def _keep(self, connection: duckdb.DuckDBPyConnection, pieces: Sequence[Evidence]) -> int | None:
         """Keep the bodies an answer rests on; the id of the last one, which is the one that decided."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from polyledger.domain.errors import PolyledgerError, WorkspaceError
-from polyledger.domain.records import EventRecord, MarketRecord
+from polyledger.domain.records import MarketRecord
 from polyledger.sources.answers import Answer
 from polyledger.sources.clob import ClobSource
 from polyledger.sources.gamma import GammaSource
+from polyledger.sources.lookups import Kind, LookupSource, one_by_one
 from polyledger.store import market_claims
 from polyledger.store.database import Database
 from polyledger.sync.claim_writer import ClaimWriter
@@ -74,19 +75,19 @@ class MarketStage:
         with self.database.write_lock:
             conditions = market_claims.conditions_without(self.database.connection, "gamma", "market")
         if conditions:
-            await self._markets(outcome, source.markets_by_condition(conditions), len(conditions))
+            await self._markets(outcome, _singly(source, Kind.MARKET, conditions), len(conditions))
         with self.database.write_lock:
             events = market_claims.events_without(self.database.connection, "gamma")
         if events:
-            await self._events(outcome, source.events_by_id(events), len(events))
+            await self._events(outcome, _singly(source, Kind.EVENT, events), len(events))
 
     async def _clob(self, source: ClobSource, outcome: SourceOutcome) -> None:
         with self.database.write_lock:
             conditions = market_claims.unnamed_conditions(self.database.connection, "clob", "market")
         if conditions:
-            await self._markets(outcome, source.markets_by_condition(conditions), len(conditions))
+            await self._markets(outcome, _singly(source, Kind.MARKET, conditions), len(conditions))
 
-    async def _markets(self, outcome: SourceOutcome, answers: AsyncIterator[Answer[MarketRecord]], total: int) -> None:
+    async def _markets(self, outcome: SourceOutcome, answers: AsyncIterator[Answer[Any]], total: int) -> None:
         group: list[Answer[MarketRecord]] = []
         async for answer in answers:
             group.append(answer)
@@ -99,7 +100,7 @@ class MarketStage:
         self._commit_markets(outcome, group)
         self._report(outcome, "markets", total)
 
-    async def _events(self, outcome: SourceOutcome, answers: AsyncIterator[Answer[EventRecord]], total: int) -> None:
+    async def _events(self, outcome: SourceOutcome, answers: AsyncIterator[Answer[Any]], total: int) -> None:
         group = [answer async for answer in answers]
         self.writer.commit(outcome.source, "event", group)
         self.progress({"stage": outcome.source, "done": len(group), "total": total, "unit": "events"})
@@ -116,3 +117,7 @@ class MarketStage:
 
     def _late(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
+
+
+def _singly(source: LookupSource, kind: Kind, keys: Sequence[str]) -> AsyncIterator[Answer[Any]]:
+    return one_by_one(source.look_up(kind, keys))
