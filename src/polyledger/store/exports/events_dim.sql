@@ -9,5 +9,5 @@ JOIN (
            min(s.first_trade) AS first_trade, max(s.last_trade) AS last_trade
     FROM book.condition_facts AS f
     LEFT JOIN book.condition_trades AS s ON s.condition = f.condition
-    WHERE f.on_chain GROUP BY f.event_id
+    WHERE f.condition IN (SELECT condition FROM book.known_conditions) GROUP BY f.event_id
 ) AS m ON m.event_id = e.event_id

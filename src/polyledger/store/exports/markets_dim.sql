@@ -15,4 +15,4 @@ LEFT JOIN book.condition_trades AS s ON s.condition = f.condition
 LEFT JOIN dim.neg_risk_markets AS g ON g.neg_risk_market = f.neg_risk_market
 LEFT JOIN chain.blocks AS p ON p.number = f.prepared_tx // 65536
 LEFT JOIN chain.blocks AS r ON r.number = f.resolved_tx // 65536
-WHERE f.on_chain
+WHERE f.condition IN (SELECT condition FROM book.known_conditions)

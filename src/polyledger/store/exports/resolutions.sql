@@ -20,4 +20,4 @@ FROM book.condition_facts AS f
 LEFT JOIN winners AS w ON w.condition = f.condition
 LEFT JOIN chain.transactions AS x ON x.tx = f.resolved_tx
 LEFT JOIN chain.blocks AS b ON b.number = f.resolved_tx // 65536
-WHERE f.on_chain
+WHERE f.condition IN (SELECT condition FROM book.known_conditions)

@@ -7,7 +7,4 @@ LEFT JOIN (
     SELECT condition, max(market_id) AS market_id, max(event_id) AS event_id, max(source) AS source
     FROM book.market_names GROUP BY condition
 ) AS n ON n.condition = d.condition
-WHERE d.condition IN (
-    SELECT condition FROM chain.preparations
-    UNION SELECT condition FROM chain.resolutions
-    UNION SELECT condition FROM chain.registrations);
+WHERE d.condition IN (SELECT condition FROM book.known_conditions);
