@@ -11,11 +11,12 @@ from typing import Any, Final
 import duckdb
 
 from polyledger.domain.errors import PolyledgerError, WorkspaceError
-from polyledger.domain.records import EventRecord, Lookup, MarketRecord
+from polyledger.domain.records import Lookup, MarketRecord
 from polyledger.identity.claims import market_verdict
 from polyledger.sources.answers import Answer, Evidence
 from polyledger.sources.clob import ClobSource
 from polyledger.sources.gamma import GammaSource
+from polyledger.sources.lookups import Kind, LookupSource, one_by_one
 from polyledger.store import evidence as evidence_store
 from polyledger.store import market_claims
 from polyledger.store.database import Database
@@ -81,19 +82,19 @@ class MarketStage:
         with self.database.write_lock:
             conditions = market_claims.conditions_without(self.database.connection, "gamma", "market")
         if conditions:
-            await self._markets(outcome, source.markets_by_condition(conditions), len(conditions))
+            await self._markets(outcome, _singly(source, Kind.MARKET, conditions), len(conditions))
         with self.database.write_lock:
             events = market_claims.events_without(self.database.connection, "gamma")
         if events:
-            await self._events(outcome, source.events_by_id(events), len(events))
+            await self._events(outcome, _singly(source, Kind.EVENT, events), len(events))
 
     async def _clob(self, source: ClobSource, outcome: SourceOutcome) -> None:
         with self.database.write_lock:
             conditions = market_claims.unnamed_conditions(self.database.connection, "clob", "market")
         if conditions:
-            await self._markets(outcome, source.markets_by_condition(conditions), len(conditions))
+            await self._markets(outcome, _singly(source, Kind.MARKET, conditions), len(conditions))
 
-    async def _markets(self, outcome: SourceOutcome, answers: AsyncIterator[Answer[MarketRecord]], total: int) -> None:
+    async def _markets(self, outcome: SourceOutcome, answers: AsyncIterator[Answer[Any]], total: int) -> None:
         group: list[Answer[MarketRecord]] = []
         async for answer in answers:
             group.append(answer)
@@ -106,7 +107,7 @@ class MarketStage:
         self._commit_markets(outcome, group)
         self._report(outcome, "markets", total)
 
-    async def _events(self, outcome: SourceOutcome, answers: AsyncIterator[Answer[EventRecord]], total: int) -> None:
+    async def _events(self, outcome: SourceOutcome, answers: AsyncIterator[Answer[Any]], total: int) -> None:
         group = [answer async for answer in answers]
         with self.database.transaction() as connection:
             for answer in group:
@@ -179,3 +180,7 @@ class MarketStage:
 
     def _late(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
+
+
+def _singly(source: LookupSource, kind: Kind, keys: Sequence[str]) -> AsyncIterator[Answer[Any]]:
+    return one_by_one(source.look_up(kind, keys))
