@@ -252,6 +252,7 @@ class Workspace:
             WorkspaceLockedError: a process holds the ledger and does not answer.
         """
         patience = time.monotonic() + _SECONDS_OF_PATIENCE
+        strangers = False
         while True:
             if self._database is None and holder(self.path) is not None:
                 try:
@@ -262,9 +263,11 @@ class Workspace:
             else:
                 try:
                     return here()
-                except WorkspaceLockedError:  # a run began in this moment
-                    if time.monotonic() > patience:
+                except WorkspaceLockedError:
+                    # A run that began or ended in this moment is worth another try; another program is not.
+                    if strangers or time.monotonic() > patience:
                         raise
+                    strangers = holder(self.path) is None
             time.sleep(_SECONDS_BETWEEN_TRIES)
 
     def _categories(self) -> CategoryTable:
@@ -279,7 +282,12 @@ class Workspace:
                 raise WorkspaceError(
                     f"There is no ledger in {self.path}", f"Run 'polyledger -w {self.path} sync' first"
                 )
-            self._database = self._open(read_only=True)
+            try:
+                self._database = self._open(read_only=True)
+            except WorkspaceLockedError as error:
+                if holder(self.path) is not None:
+                    raise held_by(self.path) from error
+                raise
         return self._database
 
     def _holding(self, doing: str, progress: Progress | None) -> AbstractContextManager[Holding]:
