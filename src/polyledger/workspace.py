@@ -223,9 +223,21 @@ class Workspace:
         format: str | None = None,  # noqa: A002
         force: bool = False,
     ) -> dict[str, Any]:
-        """Write a view to a Parquet, CSV or JSONL file; returns {"path", "rows"}."""
+        """Write a view, or a table that projects work with, to a Parquet, CSV, JSONL or JSON file.
+
+        Args:
+            what: a key of `polyledger.store.export.EXPORTS`.
+            out: the file. It appears only when it is complete.
+            format: parquet, csv, jsonl or json; unless told, by the ending of the file.
+            force: replace a file that exists.
+
+        Returns:
+            {"path", "rows"}, and where things of the ledger have no row {"left_out": how many, "lacking": what}.
+        """
         path = Path(out)
-        return {"path": path, "rows": export(self._reader(), what, path, format=format, force=force)}
+        written = export(self._reader(), what, path, format=format, force=force)
+        document: dict[str, Any] = {"path": path, "rows": written.rows}
+        return document | ({"left_out": written.left_out, "lacking": written.lacking} if written.left_out else {})
 
     def sql(self, query: str) -> Result:
         """One read-only query over the views, without access to files, the network or settings."""
