@@ -18,6 +18,7 @@ EXIT_CODES = {
     "MalformedIdError": 2,
     "UnknownSubjectError": 2,
     "OutputExistsError": 2,
+    "UnreadableFileError": 1,
     "WorkspaceError": 1,
     "WorkspaceLockedError": 75,
     "WorkspaceVersionError": 1,
@@ -37,6 +38,7 @@ PROMISED_COMMANDS = [
         "demo",
         "init",
         "doctor",
+        "import",
         "gaps",
         "plan",
         "sync",
@@ -62,6 +64,7 @@ def test_the_workspace() -> None:
     public = {name for name in dir(polyledger.Workspace) if not name.startswith("_")}
     promised = {
         "init",
+        "import_trades",
         "gaps",
         "plan",
         "sync",
