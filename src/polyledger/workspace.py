@@ -128,12 +128,15 @@ class Workspace:
             self._database.close()
             self._database = None
 
-    def sync(self, *, progress: Progress | None = None, budget: float | None = None) -> dict[str, Any]:
+    def sync(
+        self, *, progress: Progress | None = None, budget: float | None = None, only: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Fetch what is missing, check it and commit it; the polyledger.sync/1 document.
 
         Args:
             progress: called with an event (stage, done, total, unit, rate, eta_seconds, message) as the work goes on.
             budget: seconds after which to stop, save and report `partial`.
+            only: names of sources and actions to keep to, as in `plan`.
 
         Raises:
             WorkspaceLockedError: another process writes this ledger.
@@ -149,6 +152,7 @@ class Workspace:
                 categories=self._categories(),
                 progress=held.progress,
                 budget=budget,
+                only=only,
             )
             held.state.run_id = run.report.run_id
             before = _counts(held.database)

@@ -93,6 +93,11 @@ class Board:
             taken.append(lane.keys[key])
         return taken
 
+    def position(self, kind: Kind, key: str) -> int | None:
+        """The place of a key among those of its kind, as in the route."""
+        lane = self._lanes.get(kind)
+        return None if lane is None else lane.position.get(key)
+
     def waiting(self, source: str, kind: Kind) -> int:
         """How many keys wait for `source`, at most."""
         lane = self._lanes.get(kind)
@@ -134,6 +139,14 @@ class Board:
         for position in reversed(back):
             lane.under_way[place].discard(position)
             lane.waiting[place].appendleft(position)
+
+    def settle(self, source: str, kind: Kind, keys: Iterable[str]) -> None:
+        """The look-up of these keys has ended; those without an answer count as unknown to `source`."""
+        lane = self._lanes[kind]
+        place = lane.route.sources.index(source)
+        for key in keys:
+            if lane.position[key] in lane.under_way[place]:
+                self.unknown(source, kind, key)
 
     def close(self, source: str, kind: Kind | None = None) -> None:
         """`source` is asked nothing more (of this kind): what waits for it goes to the next ones."""

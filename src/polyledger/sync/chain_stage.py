@@ -43,6 +43,7 @@ class ChainOutcome:
 
     from_block: int = 0
     to_block: int = 0
+    blocks: int = 0
     logs: int = 0
     fills: int = 0
     unbalanced: int = 0
@@ -261,6 +262,7 @@ class ChainStage:
             )
         self._covered += committed.to_block - committed.from_block + 1
         covered, total = self._covered, self._total
+        self.outcome.blocks += committed.to_block - committed.from_block + 1
         self.outcome.logs += committed.logs
         self.outcome.fills += committed.fills
         self.outcome.unbalanced += committed.unbalanced

@@ -24,7 +24,7 @@ from polyledger.identity import quarantine
 from polyledger.identity.links import intern_tokens
 from polyledger.identity.proofs import CLAIMED, PROVEN, QUARANTINED, REFUTED, TokenClaims, prove_markets, prove_tokens
 from polyledger.identity.quarantine import Judgement, Mask
-from polyledger.sources.answers import Answer, Evidence
+from polyledger.sources.answers import Answer, Evidence, Page
 from polyledger.store import claims
 from polyledger.store import evidence as evidence_store
 from polyledger.store.database import Database
@@ -99,6 +99,37 @@ class ClaimWriter:
         except BaseException:
             self.forget()
             raise
+
+    def commit_page(
+        self, source: str, kind: str, walk: str, answers: Sequence[Answer[Any]], page: Page[Any]
+    ) -> ClaimCounts:
+        """Store what one page of a walk brought together with the cursor to go on with, so that a walk can be resumed.
+
+        Args:
+            source, kind: as in `commit`.
+            walk: which list of the source it is.
+            answers: of the page, as far as they are wanted.
+            page: the page.
+        """
+        name = f"walk_cursor:{source}:{walk}"
+        rows = f"walk_rows:{source}:{walk}"
+        try:
+            with self._database.transaction() as connection:
+                counts = self.store(connection, source, kind, answers)
+                seen = 0 if page.cursor is None else int(self._database.setting(f"{rows}:seen") or 0)
+                seen += len(page.answers)
+                self._database.set_setting(f"{rows}:seen", str(seen))
+                self._database.set_setting(name, page.next_cursor or "")
+                if page.next_cursor is None:
+                    self._database.set_setting(rows, str(seen))
+                return counts
+        except BaseException:
+            self.forget()
+            raise
+
+    def walk_cursor(self, source: str, walk: str) -> str | None:
+        """Where an unfinished walk of a list goes on; None from the beginning."""
+        return self._database.setting(f"walk_cursor:{source}:{walk}") or None
 
     def commit_file(self, source: str, path: str, sha256: bytes, **batches: pa.Table) -> ClaimCounts:
         """Store what a file says, as `store_file` does, in a transaction of its own."""

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import anyio
 
 from polyledger.config import Settings
-from polyledger.domain.amounts import amount_text
+from polyledger.domain.amounts import amount_text, parse_amount
 from polyledger.domain.errors import PolyledgerError
 from polyledger.domain.intervals import difference
 from polyledger.sources.chain import ChainSource, Head
 from polyledger.sources.chain_ranges import START_BLOCKS
+from polyledger.sources.lookups import Kind
 from polyledger.store import intervals
 from polyledger.store.database import Database
 from polyledger.sync.missing import Missing, measured, read_missing
 from polyledger.sync.plan import EVENTS_PER_MARKET, build_plan
 from polyledger.sync.rates import Rates, read_rates
 from polyledger.sync.scope import contracts_of, scope_of
-from polyledger.sync.stages import SCAN, Only, Plan, ScanEstimate, Stage
+from polyledger.sync.stages import SCAN, Offer, Only, Plan, ScanEstimate, Stage
 from polyledger.sync.upstreams import HASTY, Upstreams
 
 Document = dict[str, Any]
@@ -85,11 +86,12 @@ def plan_of(
     only: Only,
     budget: float | None,
     events: float,
+    closed: Callable[[Offer], bool] = lambda _offer: False,
 ) -> Plan:
-    """The plan, given what was measured."""
+    """The plan, given what was measured; `closed` says of a look-up that it is out of use at present."""
     return build_plan(
         missing,
-        upstreams.offers(rates),
+        [offer for offer in upstreams.offers(rates) if not closed(offer)],
         rates=rates,
         walks=upstreams.walks(database, rates),
         scan=scan,
@@ -195,3 +197,25 @@ def _buys(plan: Plan) -> Document:
         "trades": round(sum((stage.trades or 0.0) * share for stage, share in pairs)),
         "volume": amount_text(round(sum((stage.volume or 0.0) * share for stage, share in pairs))),
     }
+
+
+_RAISED: Final[dict[Kind, tuple[str, ...]]] = {
+    Kind.TOKEN: ("condition",),
+    Kind.MARKET_ID: ("condition", "market"),
+    Kind.SLUG: ("condition", "market"),
+    Kind.TRANSACTION: ("condition",),
+    Kind.MARKET: ("market", "category"),
+    Kind.RESOLUTION: ("resolution",),
+}
+"""Which figures of coverage rise with an answer about a key of a kind."""
+
+
+def projected(coverage: Document, plan: Plan) -> Document:
+    """The coverage that a plan expects at its end: trades and volume as in polyledger.coverage/1."""
+    trades = {key: int(value) for key, value in coverage["trades"].items()}
+    volume = {key: parse_amount(value) for key, value in coverage["volume"].items()}
+    for stage in plan.stages:
+        for key in _RAISED.get(stage.kind, ()) if stage.kind else ():
+            trades[key] = min(trades["total"], trades[key] + round(stage.trades or 0))
+            volume[key] = min(volume["total"], volume[key] + round(stage.volume or 0))
+    return {"trades": trades, "volume": {key: amount_text(value) for key, value in volume.items()}}

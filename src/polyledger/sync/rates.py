@@ -76,6 +76,12 @@ def read_rates(cursor: duckdb.DuckDBPyConnection) -> Rates:
         if kind in set(Kind):
             asked[source, Kind(kind), Tier(tier)] = int(tried)
             found[source, Kind(kind), Tier(tier)] = int(hits)
+    speeds, blocks = read_speeds(cursor)
+    return Rates(asked, found, speeds, blocks)
+
+
+def read_speeds(cursor: duckdb.DuckDBPyConnection) -> tuple[dict[str, float], float | None]:
+    """Requests per second of each source and blocks per request of the scan in earlier runs, as in `Rates`."""
     requests: dict[str, float] = {}
     seconds: dict[str, float] = {}
     blocks: float | None = None
@@ -89,4 +95,4 @@ def read_rates(cursor: duckdb.DuckDBPyConnection) -> Rates:
         for source in requests
         if requests[source] >= _TRUSTED_REQUESTS and seconds[source] > 0
     }
-    return Rates(asked, found, speeds, blocks)
+    return speeds, blocks

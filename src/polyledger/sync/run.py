@@ -1,4 +1,4 @@
-"""One run of `sync`: the chain, then the names of what was seen, then the sums; with its record in meta.runs."""
+"""One run of `sync`: the work, what came of it, and its record in meta.runs."""
 
 from __future__ import annotations
 
@@ -7,34 +7,26 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import anyio
 
-from polyledger.config import ChainSettings, Settings, SourceSettings
+from polyledger.config import Settings
 from polyledger.domain.categories import CategoryTable
-from polyledger.domain.errors import ConfigurationError, PolyledgerError
-from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcClient, RetryPolicy, is_loopback
-from polyledger.sources.chain import ChainSource
-from polyledger.sources.clob import ClobSource
-from polyledger.sources.gamma import GammaSource
+from polyledger.domain.errors import PolyledgerError
 from polyledger.store.database import Database
 from polyledger.store.market_claims import use_categories
 from polyledger.sync.chain_batches import finalized_border
-from polyledger.sync.chain_stage import ChainOutcome, ChainStage
-from polyledger.sync.claim_writer import ClaimWriter
+from polyledger.sync.chain_stage import ChainOutcome
 from polyledger.sync.compaction import fold_holdings
-from polyledger.sync.market_stage import MarketStage, SourceOutcome
-from polyledger.sync.scope import claim_scope, contracts_of
+from polyledger.sync.stages import Only
+from polyledger.sync.work import Work
 
 Progress = Callable[[dict[str, Any]], None]
-
-_NAMES_POLICY: Final = RetryPolicy(attempts=9, wait_max=5.0, give_up_after=60.0)
-EVIDENCE_FOLDER: Final = "evidence"
 
 
 @dataclass
@@ -45,7 +37,6 @@ class RunReport:
     state: str = "running"
     started: float = field(default_factory=time.time)
     chain: ChainOutcome = field(default_factory=ChainOutcome)
-    sources: list[SourceOutcome] = field(default_factory=list)
     requests: dict[str, int] = field(default_factory=dict)
     message: str | None = None
 
@@ -62,15 +53,20 @@ class Run:
         categories: CategoryTable,
         progress: Progress,
         budget: float | None = None,
+        only: Sequence[str] = (),
     ) -> None:
         self.report = RunReport(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
         self._database = database
-        self._settings = settings
-        self._workspace = workspace
         self._categories = categories
-        self._progress = progress
-        self._deadline = None if budget is None else time.monotonic() + budget
-        self._clients: dict[str, HttpClient] = {}
+        self._work = Work(
+            database,
+            settings,
+            workspace,
+            self.report.run_id,
+            progress=progress,
+            only=Only.of(only),
+            deadline=None if budget is None else time.monotonic() + budget,
+        )
 
     def execute(self) -> RunReport:
         """Do the work.
@@ -81,12 +77,14 @@ class Run:
         """
         self._close_stale_runs()
         self._record_start()
+        work = self._work
         try:
-            anyio.run(self._work)
-            late = not self.report.chain.finished and self._settings.chain.enabled
-            failed = any(outcome.error is not None for outcome in self.report.sources)
-            self.report.state = "partial" if late or failed else "done"
-            self.report.message = "; ".join(o.error.what for o in self.report.sources if o.error is not None) or None
+            with self._database.transaction() as connection:
+                use_categories(connection, self._categories)
+            anyio.run(work.run)
+            self._judge(work)
+            if not work.is_late:
+                fold_holdings(self._database, finalized_border(self._database))
         except KeyboardInterrupt:
             self.report.state = "interrupted"
             raise
@@ -98,82 +96,27 @@ class Run:
             self.report.state = "partial"
             raise
         finally:
-            self.report.requests = {source: client.requests for source, client in self._clients.items()}
+            self.report.requests = work.requests
+            self.report.chain = work.chain
             with contextlib.suppress(PolyledgerError):  # a full disk must not hide the error that is on its way
+                work.records.save(self._database)
                 self._record_end()
         return self.report
 
-    async def _work(self) -> None:
-        settings = self._settings
-        with self._database.transaction() as connection:
-            use_categories(connection, self._categories)
-        async with contextlib.AsyncExitStack() as stack:
-            if settings.chain.enabled:
-                await self._chain(await self._client(stack, "chain", None))
-            stage = MarketStage(
-                self._database,
-                ClaimWriter(
-                    self._database, self._workspace / EVIDENCE_FOLDER, self.report.run_id, contracts_of(settings)
-                ),
-                self._progress,
-                gamma=await self._gamma(stack, settings.gamma),
-                clob=await self._clob(stack, settings.clob),
-                deadline=self._deadline,
-            )
-            self.report.sources = stage.outcomes
-            await stage.run()
-        fold_holdings(self._database, finalized_border(self._database))
+    def _judge(self, work: Work) -> None:
+        """What the run came to: done, unless time ran out or a source failed that alone could have told something.
 
-    async def _chain(self, client: HttpClient) -> None:
-        settings, contracts = self._settings, contracts_of(self._settings)
-        scope = claim_scope(self._database, settings, contracts)
-        urls = settings.chain.rpc_urls
-        if not urls:
-            raise ConfigurationError("No JSON-RPC endpoint is configured", "Set chain.rpc_url or POLYGON_RPC_URL")
-        pool = EndpointPool(
-            [JsonRpcClient(url, client, limiter=AdaptiveLimiter(_rate(settings.chain, url))) for url in urls]
-        )
-        source = ChainSource(
-            pool,
-            contracts,
-            chain_id=settings.chain.chain_id,
-            collateral_transfers=settings.chain.collateral_transfers,
-            max_concurrency=settings.chain.max_workers,
-            keep_bodies=settings.evidence.keep == "all",
-        )
-        from_block = settings.chain.from_block
-        stage = ChainStage(
-            source,
-            self._database,
-            contracts,
-            scope=scope,
-            run_id=self.report.run_id,
-            from_block=contracts.first_block if from_block is None else from_block,
-            to_block=settings.chain.to_block,
-            progress=self._progress,
-            deadline=self._deadline,
-            evidence_folder=self._workspace / EVIDENCE_FOLDER,
-        )
-        self.report.chain = stage.outcome
-        await stage.run()
-
-    async def _gamma(self, stack: contextlib.AsyncExitStack, section: SourceSettings) -> GammaSource | None:
-        if not section.enabled:
-            return None
-        return GammaSource(await self._client(stack, "gamma", _rate(section, section.url)), section.url)
-
-    async def _clob(self, stack: contextlib.AsyncExitStack, section: SourceSettings) -> ClobSource | None:
-        if not section.enabled:
-            return None
-        return ClobSource(await self._client(stack, "clob", _rate(section, section.url)), section.url)
-
-    async def _client(self, stack: contextlib.AsyncExitStack, source: str, rate: float | None) -> HttpClient:
-        limiter = None if rate is None else AdaptiveLimiter(rate)
-        # Names can wait for the next run; the chain is worth more patience.
-        policy = None if source == "chain" else _NAMES_POLICY
-        client = HttpClient(source, limiter=limiter, policy=policy)
-        self._clients[source] = await stack.enter_async_context(client)
-        return self._clients[source]
+        Raises:
+            UpstreamUnavailableError, SourceError: the chain cannot be read, and nothing else was there to be done.
+        """
+        answered = any(tally.done for tally in work.tallies.values())
+        if work.chain_error is not None and not answered:
+            raise work.chain_error
+        errors = [tally.error for tally in work.tallies.values() if tally.error is not None and tally.missed]
+        errors += [work.chain_error] if work.chain_error is not None else []
+        is_late = work.is_late or not work.chain.finished
+        self.report.state = "partial" if is_late or errors else "done"
+        self.report.message = "; ".join(error.what for error in errors) or None
 
     def _close_stale_runs(self) -> None:
         """A run that is still marked running cannot be: this process holds the lock. It was killed."""
@@ -198,13 +141,6 @@ class Run:
                     json.dumps(report.requests), report.message, report.run_id,
                 ],
             )  # fmt: skip
-
-
-def _rate(section: SourceSettings | ChainSettings, url: str) -> float | None:
-    """Requests per 10 s for an endpoint: the setting; without one, a node on this machine is not held back."""
-    if "requests_per_10s" not in section.model_fields_set and is_loopback(url):
-        return None
-    return section.requests_per_10s
 
 
 def _moment(seconds: float) -> datetime:

@@ -76,6 +76,14 @@ class Upstreams:
         rate, most = client.limiter.rate, self._configured(source)
         return rate is not None and most is not None and rate < 0.9 * most
 
+    def answerers(self) -> dict[str, set[str]]:
+        """Which sources can be asked about which kind of key."""
+        found: dict[str, set[str]] = {}
+        for name, source in self.lookups.items():
+            for capability in source.capabilities:
+                found.setdefault(str(capability.kind), set()).add(name)
+        return found
+
     def offers(self, rates: Rates) -> list[Offer]:
         """What can be looked up, at the speed that settings and earlier runs allow."""
         return [
@@ -95,15 +103,16 @@ class Upstreams:
                 offers.append(WalkOffer(walk, rows, one_by_one))
         return offers
 
+    def _address(self, source: str) -> str:
+        return self.settings.chain.rpc_urls[0] if source == "chain" else str(getattr(self.settings, source).url)
+
     def _configured(self, source: str) -> float | None:
         """Requests per second of the settings; None where nothing holds us back."""
-        section: SourceSettings = getattr(self.settings, source)
-        limit = _limit(section, section.url)
+        limit = _limit(getattr(self.settings, source), self._address(source))
         return None if limit is None else limit / 10
 
     def _per_second(self, source: str, rates: Rates, *, workers: int | None = None) -> float:
-        section: SourceSettings = getattr(self.settings, source)
-        seconds = _SECONDS_PER_ANSWER_HERE if is_loopback(section.url) else _SECONDS_PER_ANSWER
+        seconds = _SECONDS_PER_ANSWER_HERE if is_loopback(self._address(source)) else _SECONDS_PER_ANSWER
         possible = (workers or self.workers(source)) / seconds
         if workers is None and source in rates.speeds:
             possible = rates.speeds[source]

@@ -1,0 +1,369 @@
+"""Carrying out the look-ups of a plan: one worker per source, all at once, one writer, and each source fails alone.
+
+A worker asks for its stages in the order of the plan, a few seconds of requests at a time, and then for what other
+sources left over. Answers are committed as they come; what has not come is not done. A source that stops answering is
+tried again after a while if it has answered before, and then given up for this run; its keys go to the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+
+from polyledger.domain.errors import PolyledgerError, UpstreamUnavailableError, WorkspaceError
+from polyledger.domain.records import Lookup, MarketRecord, MarketState
+from polyledger.sources.answers import Answer, Page
+from polyledger.sources.lookups import Kind, LookupSource
+from polyledger.sync.board import Board
+from polyledger.sync.claim_writer import ClaimWriter
+from polyledger.sync.missing import Missing
+from polyledger.sync.stage_records import StageRecord, StageRecords
+from polyledger.sync.stages import ACTIONS, SCAN, Plan, Stage
+from polyledger.sync.upstreams import Upstreams
+
+SECONDS_PER_CALL: Final = 5.0
+"""So much work is handed to a source at a time: what others find meanwhile is left out of the next portion."""
+_MOST_PER_CALL: Final = 20_000
+_ANSWERS_PER_COMMIT: Final = 2_000
+_SECONDS_PER_COMMIT: Final = 1.0
+_TRIES: Final = 3  # of a source that has answered before
+_COOL_DOWN: Final = 5.0
+_SECONDS_BETWEEN_REPORTS: Final = 0.25
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Tally:
+    """How one source did in a run: keys by how their look-up ended, and what ended it early, if anything.
+
+    Attributes:
+        open: found, but the market is not resolved yet; part of `found`.
+        failed: refused, or an answer of another shape.
+        closed: kinds it is not asked for any more in this run; None stands for all.
+        missed: keys that it should have told and nobody else did.
+    """
+
+    source: str
+    done: int = 0
+    planned: int = 0
+    found: int = 0
+    open: int = 0
+    not_found: int = 0
+    failed: int = 0
+    missed: int = 0
+    error: PolyledgerError | None = None
+    closed: set[Kind | None] = field(default_factory=set)
+    reported: float = 0.0
+
+    def count(self, kind: Kind, answer: Answer[Any]) -> None:
+        """Take note of an answer to a question that was asked."""
+        self.done += 1
+        if answer.state is Lookup.FOUND:
+            self.found += 1
+            if kind is Kind.RESOLUTION and _is_open(answer):
+                self.open += 1
+        elif answer.state is Lookup.NOT_FOUND:
+            self.not_found += 1
+        else:
+            self.failed += 1
+
+
+class LookupRound:
+    """One plan, carried out.
+
+    Args:
+        plan: what to do.
+        missing: what the plan was made from.
+        upstreams: the sources.
+        writer: commits answers.
+        tallies: by source, kept over the rounds of a run.
+        records: of the stages of the run.
+        progress: is told how far each source is.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        missing: Missing,
+        upstreams: Upstreams,
+        writer: ClaimWriter,
+        *,
+        tallies: dict[str, Tally],
+        records: StageRecords,
+        progress: Progress,
+    ) -> None:
+        self._plan = plan
+        self._missing = missing
+        self._upstreams = upstreams
+        self._writer = writer
+        self._tallies = tallies
+        self._records = records
+        self._progress = progress
+        self._board = Board(plan.routes, plan.stages)
+        self._changed = anyio.Event()
+        self._writing = anyio.Lock()
+        self._ledger_trouble: WorkspaceError | None = None
+        self.found: set[Kind] = set()
+
+    async def run(self) -> None:
+        """Ask until nobody is left who could tell what is missing.
+
+        Raises:
+            WorkspaceError: the ledger cannot be written, a full disk say. Trouble of sources is in their tallies.
+        """
+        sources = {source for route in self._plan.routes.values() for source in route.sources}
+        for source in sources:
+            tally = self._tallies.setdefault(source, Tally(source))
+            tally.planned = tally.done + sum(s.keys for s in self._plan.of(source) if not s.depends and s.kind)
+        try:
+            async with anyio.create_task_group() as group:
+                for source in sorted(sources):
+                    group.start_soon(self._guarded, source, group.cancel_scope)
+        finally:
+            for source in sources:
+                self._tallies[source].missed += self._board.missed(source)
+        if self._ledger_trouble is not None:
+            raise self._ledger_trouble
+
+    async def _guarded(self, source: str, scope: anyio.CancelScope) -> None:
+        try:
+            await self._work(source)
+        except WorkspaceError as error:
+            self._ledger_trouble = error
+            scope.cancel()
+        finally:
+            self._report(self._tallies[source], force=True)
+
+    async def _work(self, name: str) -> None:
+        """All stages of a source, then what others leave over."""
+        for stage in self._plan.of(name):
+            if stage.depends or stage.kind is None or stage.action == SCAN:
+                continue
+            record = self._records.of_stage(stage)
+            if stage.walks:
+                await self._walk(name, stage, stage.kind, record)
+            else:
+                await self._stage(name, stage.kind, stage.keys, record)
+        while True:
+            kind = self._next_left_over(name)
+            if kind is not None:
+                await self._stage(name, kind, self._portion(name, kind), self._records.left_over(name, ACTIONS[kind]))
+            elif any(self._board.may_come(name, kind) for kind in self._board.kinds_of(name)):
+                await self._changed.wait()
+            else:
+                return
+
+    def _next_left_over(self, name: str) -> Kind | None:
+        """A kind of which enough keys wait for a full request, or of which no more can come."""
+        for kind in self._board.kinds_of(name):
+            waiting = self._board.waiting(name, kind)
+            if waiting and (waiting >= self._batch(name, kind) or not self._board.may_come(name, kind)):
+                return kind
+        return None
+
+    async def _stage(self, name: str, kind: Kind, count: int, record: StageRecord) -> None:
+        left = count
+        while left > 0:
+            keys = self._board.take(name, kind, min(left, self._portion(name, kind)))
+            if not keys:
+                return
+            left -= len(keys)
+            await self._ask(name, kind, keys, record)
+
+    async def _ask(self, name: str, kind: Kind, keys: list[str], record: StageRecord) -> None:
+        """Ask about keys until each is answered or the source is given up."""
+        tally = self._tallies[name]
+        for attempt in range(_TRIES):
+            before, began = self._upstreams.requests[name], time.monotonic()
+            answered = tally.done
+            try:
+                await self._look_up(name, kind, keys, record)
+            except WorkspaceError:
+                raise
+            except PolyledgerError as error:
+                may_recover = isinstance(error, UpstreamUnavailableError) and tally.found + tally.not_found > 0
+                if not may_recover or (attempt == _TRIES - 1 and tally.done == answered):
+                    self._give_up(tally, kind, error)
+                    return
+                self._progress({"stage": name, "source": name, "message": f"{error.what}; tried again in a while"})
+                await anyio.sleep(_COOL_DOWN * (attempt + 1))
+            else:
+                return
+            finally:
+                record.spent(self._upstreams.requests[name] - before, time.monotonic() - began)
+            keys = self._board.take(name, kind, len(keys))
+            if not keys:
+                return
+        self._board.give_back(name, kind, keys)
+
+    def _give_up(self, tally: Tally, kind: Kind, error: PolyledgerError) -> None:
+        # An outage concerns all that a source is asked; an answer of another shape only its kind.
+        closed = None if isinstance(error, UpstreamUnavailableError) else kind
+        tally.error = error
+        tally.closed.add(closed)
+        self._board.close(tally.source, closed)
+        self._progress({"stage": tally.source, "source": tally.source, "message": error.what})
+        self._notify()
+
+    async def _look_up(self, name: str, kind: Kind, keys: list[str], record: StageRecord) -> None:
+        source: LookupSource = self._upstreams.lookups[name]
+        buffer: list[Answer[Any]] = []
+        since = time.monotonic()
+        asked = source.look_up(kind, keys, concurrency=self._upstreams.workers(name), closed=self._closed(kind, keys))
+        try:
+            async with aclosing(asked) as lists:  # type: ignore[type-var]  # look-ups are generators
+                async for answers in lists:
+                    self._take_in(name, kind, answers, record)
+                    buffer += answers
+                    now = time.monotonic()
+                    if len(buffer) >= _ANSWERS_PER_COMMIT or now - since >= _SECONDS_PER_COMMIT:
+                        await self._commit(name, kind, buffer)
+                        buffer, since = [], time.monotonic()
+            self._board.settle(name, kind, keys)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._commit(name, kind, buffer)
+                self._board.give_back(name, kind, keys)
+            self._notify()
+
+    def _take_in(self, name: str, kind: Kind, answers: Sequence[Answer[Any]], record: StageRecord) -> None:
+        tally = self._tallies[name]
+        known: dict[str, bool] = {}
+        for answer in answers:
+            if not answer.asked:
+                continue
+            is_first = answer.key not in known
+            found = answer.state is Lookup.FOUND and not _leaves_open(kind, answer)
+            known[answer.key] = known.get(answer.key, False) or found
+            if is_first:
+                tally.count(kind, answer)
+        for key, found in known.items():
+            place = self._board.position(kind, key)
+            if found:
+                self.found.add(kind)
+                keys = self._missing.kinds[kind]
+                gained = (0, 0) if place is None else (int(keys.trades[place]), int(keys.volume[place]))
+                record.answered(found=True, trades=gained[0], volume=gained[1])
+                self._board.answered(name, kind, key)
+            else:
+                record.answered(found=False)
+                self._board.unknown(name, kind, key)
+        self._report(tally)
+        self._notify()
+
+    async def _walk(self, name: str, stage: Stage, kind: Kind, record: StageRecord) -> None:
+        """Walk the lists of a stage and keep what was asked for; at the end the keys that were not met are unknown."""
+        wanted = set(self._board.take(name, kind, stage.keys))
+        tally = self._tallies[name]
+        before, began = self._upstreams.requests[name], time.monotonic()
+        source: Any = self._upstreams.lookups[name]
+        try:
+            for list_name in stage.walks:
+                cursor = self._writer.walk_cursor(name, list_name)
+                async with aclosing(source.walk(list_name, cursor=cursor)) as pages:
+                    async for page in pages:
+                        answers = [one for one in _keyed(kind, page) if one.key in wanted]
+                        self._take_in(name, kind, answers, record)
+                        wanted -= {answer.key for answer in answers}
+                        async with self._writing:
+                            await anyio.to_thread.run_sync(
+                                self._writer.commit_page, name, str(kind), list_name, answers, page
+                            )
+            unknown: list[Answer[Any]] = [
+                Answer(key, Lookup.NOT_FOUND, (), reason="in none of the lists") for key in sorted(wanted)
+            ]
+            self._take_in(name, kind, unknown, record)
+            await self._commit(name, kind, unknown)
+        except WorkspaceError:
+            raise
+        except PolyledgerError as error:
+            self._give_up(tally, kind, error)
+        finally:
+            record.spent(self._upstreams.requests[name] - before, time.monotonic() - began)
+            self._board.give_back(name, kind, wanted)
+
+    async def _commit(self, name: str, kind: Kind, answers: list[Answer[Any]]) -> None:
+        if not answers:
+            return
+        async with self._writing:
+            counts = await anyio.to_thread.run_sync(self._writer.commit, name, str(kind), answers)
+        for pattern in counts.patterns:
+            self._progress({"stage": name, "source": name, "message": f"set aside: {pattern}"})
+
+    def _closed(self, kind: Kind, keys: Sequence[str]) -> dict[str, bool]:
+        """Markets that the chain has resolved are over; of the others nothing is known."""
+        if kind is not Kind.MARKET:
+            return {}
+        over = self._plan.routes[kind].over
+        places = ((key, self._board.position(kind, key)) for key in keys)
+        return {key: True for key, place in places if place is not None and over[place]}
+
+    def _batch(self, name: str, kind: Kind) -> int:
+        capabilities = self._upstreams.lookups[name].capabilities
+        return next(capability.batch for capability in capabilities if capability.kind is kind)
+
+    def _portion(self, name: str, kind: Kind) -> int:
+        """How many keys to hand over at a time: full batches for all workers, for a few seconds."""
+        batch = self._batch(name, kind)
+        rate = self._upstreams.clients[name].limiter.rate or 20.0
+        requests = max(self._upstreams.workers(name), round(rate * SECONDS_PER_CALL))
+        return max(batch, min(_MOST_PER_CALL, requests * batch))
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def _report(self, tally: Tally, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if not force and now - tally.reported < _SECONDS_BETWEEN_REPORTS:
+            return
+        if not tally.done and not tally.planned:
+            return
+        tally.reported = now
+        self._progress(
+            {
+                "stage": tally.source,
+                "source": tally.source,
+                "done": tally.done,
+                "total": max(tally.planned, tally.done),
+                "unit": "keys",
+                "found": tally.found,
+                "open": tally.open,
+                "not_found": tally.not_found,
+                "failed": tally.failed,
+                "limited": self._upstreams.is_limited(tally.source),
+            }
+        )
+
+
+def _settlement_state(answer: Answer[Any]) -> MarketState | None:
+    settlement = getattr(answer.record, "settlement", None)
+    return None if settlement is None else settlement.state
+
+
+def _is_open(answer: Answer[Any]) -> bool:
+    return _settlement_state(answer) in {MarketState.OPEN, MarketState.CLOSED_UNRESOLVED}
+
+
+def _leaves_open(kind: Kind, answer: Answer[Any]) -> bool:
+    """Whether others may know more: a closed market without a verdict may have one elsewhere, an open one has not."""
+    return kind is Kind.RESOLUTION and _settlement_state(answer) in {MarketState.CLOSED_UNRESOLVED, None}
+
+
+def _keyed(kind: Kind, page: Page[Any]) -> list[Answer[Any]]:
+    """The rows of a page as answers to keys of a kind: a list of markets answers for their tokens too."""
+    found = []
+    for answer in page.answers:
+        record = answer.record
+        if kind is Kind.TOKEN and isinstance(record, MarketRecord):
+            found += [replace(answer, key=token) for token in record.token_ids or ()]
+        else:
+            found.append(answer)
+    return found
