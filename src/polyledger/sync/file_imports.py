@@ -17,7 +17,7 @@ from polyledger.domain.errors import PolyledgerError, StorageFullError, Unreadab
 from polyledger.ledger.imports import FileFacts, TradeWriter, known_file
 from polyledger.sources.files.columns import RAW_AMOUNTS, TRADE_NAMES, check_mapping, trade_columns
 from polyledger.sources.files.opening import OpenedFile, batches, file_digest, open_file
-from polyledger.sources.files.trades import Reject, TradeBatch, read_trades, relative_error
+from polyledger.sources.files.trades import Reject, TradeBatch, read_trades, relative_error, repeating
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.json_lines import JsonLines
 
@@ -121,7 +121,7 @@ class TradeImport:
     ) -> None:
         began = time.monotonic()
         columns = sorted(set(report.columns.values()), key=opened.schema.names.index)
-        for rows in batches(opened, columns, parse):
+        for rows in batches(opened, columns, parse, repeating=repeating(report.columns)):
             batch = read_trades(rows, report.columns)
             writer.write(batch)
             self._note(report, batch, rejects)
