@@ -18,6 +18,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "demo": ("polyledger demo", "polyledger demo --keep my-demo"),
     "init": ("polyledger -w my-ledger init",),
     "doctor": ("polyledger -w my-ledger doctor",),
+    "import": (
+        "polyledger -w my-ledger import trades.parquet more-trades.csv.gz",
+        "polyledger -w my-ledger import dump.jsonl.zst --map ticket=transaction --map note=-",
+    ),
     "sync": ("polyledger -w my-ledger sync", "polyledger -w my-ledger sync --from 84902353 --to finalized"),
     "status": ("polyledger -w my-ledger status --json",),
     "verify": ("polyledger -w my-ledger verify",),
