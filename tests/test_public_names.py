@@ -39,6 +39,8 @@ PROMISED_COMMANDS = [
         "init",
         "doctor",
         "import",
+        "gaps",
+        "plan",
         "sync",
         "status",
         "verify",
@@ -63,6 +65,8 @@ def test_the_workspace() -> None:
     promised = {
         "init",
         "import_trades",
+        "gaps",
+        "plan",
         "sync",
         "status",
         "coverage",

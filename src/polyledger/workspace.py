@@ -33,7 +33,9 @@ from polyledger.store.database import Database, plain_errors
 from polyledger.store.export import export
 from polyledger.store.user_sql import user_query
 from polyledger.sync.file_imports import TRADES, TradeImport, import_document
+from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
+from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.run import Run, report_document
 from polyledger.sync.status import resume_command, status_document
 from polyledger.value.coverage import coverage
@@ -201,6 +203,24 @@ class Workspace:
             lambda door: {**door.ask("status"), "resume": resume_command(self.path)},
             lambda: status_document(self.path, None, self._reader()),
         )
+
+    def gaps(self, by: str | None = None, *, limit: int = DEFAULT_LIMIT) -> Result:
+        """What is missing, of what, and the keys on which most hangs; `by` is month, source or category."""
+        document = self._ask("gaps", by=by, limit=limit)
+        return Result(document, lambda: pa.Table.from_pylist(document["keys"]))
+
+    def plan(self, *, only: Sequence[str] = (), budget: float | None = None) -> Result:
+        """What `sync` would do, at what cost and for what gain: the polyledger.plan/1 document.
+
+        Args:
+            only: names of sources and actions to keep to.
+            budget: seconds; says how much of the plan fits in.
+        """
+        if (self.path / LEDGER_FILE).exists():
+            document = self._ask("plan", only=list(only), budget=budget)
+        else:
+            document = plan_document(make_plan(None, self.settings, only=only, budget=budget))
+        return Result(document, lambda: pa.Table.from_pylist(document["stages"]))
 
     def coverage(self, by: str | None = None) -> Result:
         """How much is attributed and resolved; `by` is month, source, category or wallet."""

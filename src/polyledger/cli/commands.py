@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from polyledger.cli.import_command import import_files
+from polyledger.cli.planning import gaps, plan
 from polyledger.cli.progress import ProgressReport
 from polyledger.cli.session import Session, exit_code_of_state, program_name
 from polyledger.domain.errors import PolyledgerError, UsageError
@@ -297,6 +298,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "init": init,
     "doctor": doctor,
     "import": import_files,
+    "gaps": gaps,
+    "plan": plan,
     "sync": sync,
     "status": status,
     "verify": verify,
