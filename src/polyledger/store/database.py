@@ -48,6 +48,8 @@ MODELS: Final = (
     "book/conversion_cash",
     "book/holdings",
     "book/group_cash",
+    "book/accounts_unscanned",
+    "book/accounts_outside",
     "book/accounts_aside",
     "book/payouts",
     "book/market_names",
@@ -170,6 +172,16 @@ class Database:
         cursor = self.connection.cursor()
         cursor.execute(_QUIET)
         return cursor
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for reading, closed at the end."""
+        with plain_errors(self.path):
+            cursor = self.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """All rows of a small result."""

@@ -8,6 +8,7 @@ from polyledger.domain.amounts import amount_text
 from polyledger.domain.errors import UsageError
 from polyledger.store.database import Database
 from polyledger.store.sql import script
+from polyledger.value.scoping import ledger_scope
 
 _LEVELS: Final = ("total", "condition", "market", "category", "resolution", "pending")
 # Rows without a role in this ledger: chain fills never conflict, are never unfillable and never duplicates.
@@ -49,7 +50,7 @@ def coverage(database: Database, by: str | None = None) -> dict[str, Any]:
     document["conditions"] = {key: int(value) for key, value in conditions.items()}
     document["positions"] = {key: int(value) for key, value in positions.items()}
     document["links"] = {key: int(value) for key, value in _row(database, "coverage_links").items()}
-    document["scope"] = None
+    document["scope"] = ledger_scope(database)
     document["by"] = _groups(database, by) if by else []
     return document
 
