@@ -12,7 +12,7 @@ from bench.synthetic import build, build_long, connect, fold
 
 MEMORY_LIMIT = "6GB"  # of the engine; what lies outside of it stays well below two more
 PROFIT = "SELECT * FROM book.wallet_categories"
-COVERAGE = "SELECT * FROM coverage"
+COVERAGE = "SELECT measure, total, condition, market, category, resolution FROM coverage"
 _SUMS = (
     "realized_pnl",
     "cash_flow",

@@ -111,6 +111,17 @@ COVERAGE: dict[str, Any] = {
     "by": [],
 }
 
+IMPORTED_COVERAGE: dict[str, Any] = {
+    **COVERAGE,
+    "trades": {**_shares(160_900_000, 90_000_000, 1, 17), "duplicates": 3_000_000},
+    "unconfirmed": {"trades": 1_234_567, "volume": "12.5"},
+    "reasons": [
+        {"state": "conflict", "reason": f"reason {n} that goes on for longer than fits a line", "trades": 17 + n,
+         "volume": "123456789.123456"}
+        for n in range(9)
+    ],
+}  # fmt: skip
+
 EMPTY_COVERAGE: dict[str, Any] = {
     **COVERAGE,
     "trades": _shares(0, 0, 0, 0),

@@ -33,6 +33,7 @@ VIEWS: list[tuple[Callable[[Any, int], Any], Any]] = [
     (wallet_views.wallet, documents.WALLET),
     (views.coverage, documents.COVERAGE),
     (views.coverage, documents.EMPTY_COVERAGE),
+    (views.coverage, documents.IMPORTED_COVERAGE),
     (views.coverage, {**documents.COVERAGE, "by": [{"key": "[2026-11]", **documents.COVERAGE}]}),
     (views.verify, documents.VERIFY),
     (views.verify, documents.FAILED_VERIFY),
@@ -160,3 +161,11 @@ def test_coverage_below_what_was_asked_is_said() -> None:
 def test_nothing_yet_says_what_to_do() -> None:
     assert "sync" in drawn(views.coverage, documents.EMPTY_COVERAGE)
     assert "sync" in drawn(wallet_views.wallets, {"wallets": []})
+
+
+def test_coverage_says_why_trades_have_no_condition_and_what_stays_out_of_profit() -> None:
+    text = drawn(views.coverage, documents.IMPORTED_COVERAGE)
+    assert "17 pending, 17 conflict, 17 unfillable" in text
+    assert "3 other reasons" in text
+    assert "3,000,000 imported rows say again" in text
+    assert "1,234,567 imported rows are no fill" in text

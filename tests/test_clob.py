@@ -21,6 +21,7 @@ from polyledger.replica.server import serve
 from polyledger.replica.world import load_world
 from polyledger.sources.answers import Answer, Page
 from polyledger.sources.clob import ClobSource, market_record
+from polyledger.sources.lookups import Kind, one_by_one
 from tests.paths import real_file
 from tests.scripted_server import scripted
 
@@ -68,9 +69,10 @@ def walk(handler: Callable[[Request], Response], start: str | None = None) -> li
         return collect(server.url, lambda clob: clob.walk_markets(cursor=start))
 
 
-def look_up(handler: Callable[[Request], Response], ids: list[str]) -> list[Answer[MarketRecord]]:
+def look_up(handler: Callable[[Request], Response], ids: list[str]) -> list[Answer[Any]]:
     with scripted(handler) as server:
-        return collect(server.url, lambda clob: clob.markets_by_condition(ids))
+        answers = collect(server.url, lambda clob: one_by_one(clob.look_up(Kind.MARKET, ids)))
+    return sorted(answers, key=lambda one: [one.lower() for one in ids].index(one.key))
 
 
 def listing(rows: list[dict[str, Any]], size: int) -> Callable[[Request], Response]:
@@ -268,8 +270,9 @@ def test_the_recorded_world_through_the_replica(http: HttpFaults) -> None:
     missing = markets[5].condition_id
     with serve(world, faults=Faults(seed=5, http=http, markets=MarketFaults(missing_clob=[missing]))) as url:
         ids = [market.condition_id for market in markets]
-        answers = collect(url + "/clob", lambda clob: clob.markets_by_condition(ids))
+        answers = collect(url + "/clob", lambda clob: one_by_one(clob.look_up(Kind.MARKET, ids)))
         pages = collect(url + "/clob", lambda clob: clob.walk_markets())
+    answers.sort(key=lambda one: ids.index(one.key))
     assert [one.key for one in answers] == ids
     assert [one.key for one in answers if one.state is Lookup.NOT_FOUND] == [missing]
     for market, answer in zip(markets, answers, strict=True):

@@ -21,6 +21,7 @@ from polyledger.replica.server import serve
 from polyledger.replica.world import load_world
 from polyledger.sources.answers import Answer, Page
 from polyledger.sources.gamma import GammaSource
+from polyledger.sources.lookups import Kind, one_by_one
 from tests.gamma_wire import IDS, row
 from tests.paths import real_file
 from tests.scripted_server import Scripted, scripted
@@ -51,11 +52,21 @@ def collect(url: str, use: Callable[[GammaSource], AsyncIterator[ItemT]], **sett
     return asyncio.run(run())
 
 
+def in_order(answers: list[Answer[Any]], keys: list[str]) -> list[Answer[Any]]:
+    """Answers come as they finish; tests like them in the order of the keys, strangers last."""
+    place = {key: at for at, key in enumerate(dict.fromkeys(keys))}
+    return sorted(answers, key=lambda one: (not one.asked, place.get(one.key, len(place))))
+
+
 def look_up(
-    handler: Callable[[Request], Response], ids: list[str], **settings: Any
-) -> tuple[list[Answer[MarketRecord]], Scripted]:
+    handler: Callable[[Request], Response], ids: list[str], *, concurrency: int = 4, **settings: Any
+) -> tuple[list[Answer[Any]], Scripted]:
+    def ask(gamma: GammaSource) -> AsyncIterator[Answer[Any]]:
+        return one_by_one(gamma.look_up(Kind.MARKET, ids, concurrency=concurrency))
+
     with scripted(handler) as server:
-        return collect(server.url, lambda gamma: gamma.markets_by_condition(ids), **settings), server
+        answers = collect(server.url, ask, **settings)
+        return in_order(answers, [one.lower() for one in ids]), server
 
 
 def test_open_and_closed_markets_are_both_found_and_unknown_ids_are_not() -> None:
@@ -67,7 +78,7 @@ def test_open_and_closed_markets_are_both_found_and_unknown_ids_are_not() -> Non
         (IDS[0], Lookup.FOUND),
         (IDS[2], Lookup.NOT_FOUND),
     ]
-    assert server.values("closed") == [["false"], ["true"]]
+    assert server.values("closed") == [["true"], ["false"]]
     assert server.values("limit") == [["100"], ["100"]]
     assert server.values("include_tag") == [["true"], ["true"]]
     record = answers[0].record
@@ -103,11 +114,113 @@ def test_evidence_holds_the_bytes_and_the_question() -> None:
 def test_ids_go_out_in_batches_that_fit_an_address() -> None:
     rows = [row(condition, closed=index % 2 == 0) for index, condition in enumerate(IDS[:120])]
     answers, server = look_up(catalogue(*rows), IDS[:120])
-    assert [one.key for one in answers] == IDS[:120]
+    assert sorted(one.key for one in answers) == IDS[:120]
     assert all(one.state is Lookup.FOUND for one in answers)
-    asked = [len(values) for values in server.values("condition_ids")]
-    assert max(asked) == 50
-    assert len(asked) == 6
+    # Full batches, and what is missing from all of them shares one request in the other state.
+    asked = sorted(len(values) for values in server.values("condition_ids"))
+    assert asked == [22, 60, 98]
+
+
+def test_many_ids_take_little_more_than_a_request_per_full_batch() -> None:
+    """Each state asked for every batch would take 102 requests."""
+    ids = [f"0x{number:064x}" for number in range(1, 5_001)]
+    rows = {one: row(one, closed=at % 7 != 0) for at, one in enumerate(ids) if at % 20}
+
+    def handler(request: Request) -> Response:
+        closed = request.query_params["closed"] == "true"
+        asked = [rows[one] for one in request.query_params.getlist("condition_ids") if one in rows]
+        return JSONResponse({"markets": [one for one in asked if one["closed"] == closed]})
+
+    answers, server = look_up(handler, ids)
+    assert [one.key for one in answers] == ids
+    assert [one.state is Lookup.FOUND for one in answers] == [one in rows for one in ids]
+    assert len(server.requests) <= 51 + 10 + 4
+
+
+def test_what_the_caller_knows_decides_which_state_is_asked_first() -> None:
+    rows = [row(one, closed=at < 30) for at, one in enumerate(IDS[:60])]
+    closed = {one: at < 30 for at, one in enumerate(IDS[:60])}
+
+    def ask(gamma: GammaSource) -> AsyncIterator[Any]:
+        return one_by_one(gamma.look_up(Kind.RESOLUTION, IDS[:60], closed=closed))
+
+    with scripted(catalogue(*rows)) as server:
+        answers = collect(server.url, ask)
+    assert sorted(one.key for one in answers) == IDS[:60]
+    asked = zip(server.values("closed"), server.values("condition_ids"), strict=True)
+    assert sorted((*state, len(keys)) for state, keys in asked) == [
+        ("false", 30),
+        ("true", 30),
+    ]
+
+
+def test_an_address_that_is_too_long_is_halved_and_nothing_is_lost() -> None:
+    rows = [row(one, closed=True) for one in IDS[:200]]
+
+    def handler(request: Request) -> Response:
+        if len(request.url.query) > 2_500:
+            return HTMLResponse("<html>414 Request-URI Too Large</html>", 414)
+        return catalogue(*rows)(request)
+
+    answers, server = look_up(handler, IDS[:200], concurrency=3)
+    assert [one.key for one in answers] == IDS[:200]
+    assert all(one.state is Lookup.FOUND for one in answers)
+    assert len(server.requests) <= 3 + 3 + 9
+    with pytest.raises(SourceError, match="status 414"):
+        look_up(lambda _: HTMLResponse("too long", 414), IDS[:3])
+
+
+def test_markets_are_found_by_token_number_and_slug() -> None:
+    rows = [row(one, closed=True) for one in IDS[:3]]  # tokens 10011, 10012; 10021, …
+
+    def handler(request: Request) -> Response:
+        wanted = {name: set(request.query_params.getlist(name)) for name in ("clob_token_ids", "id", "slug")}
+        found = [
+            one
+            for one in rows
+            if (one["closed"] == (request.query_params["closed"] == "true"))
+            and (
+                one["id"] in wanted["id"]
+                or one["slug"] in wanted["slug"]
+                or wanted["clob_token_ids"] & set(json.loads(one["clobTokenIds"]))
+            )
+        ]
+        return JSONResponse({"markets": found})
+
+    def ask(kind: Kind, keys: list[str]) -> list[tuple[str, str | None]]:
+        with scripted(handler) as server:
+            answers = collect(server.url, lambda gamma: one_by_one(gamma.look_up(kind, keys)))
+        return sorted((one.key, one.record and one.record.condition_id) for one in answers)
+
+    assert ask(Kind.TOKEN, ["10012", "10011", "10022", "77"]) == [
+        ("10011", IDS[0]),
+        ("10012", IDS[0]),
+        ("10022", IDS[1]),
+        ("77", None),
+    ]
+    assert ask(Kind.MARKET_ID, ["1003", "9"]) == [("1003", IDS[2]), ("9", None)]
+    assert ask(Kind.SLUG, ["market-1001", "other"]) == [("market-1001", IDS[0]), ("other", None)]
+
+
+def test_results_come_as_they_finish_and_the_rest_is_not_lost_when_one_fails() -> None:
+    """A runner commits what is there before it hears of the failure."""
+
+    def handler(request: Request) -> Response:
+        if IDS[250] in request.query_params.getlist("condition_ids"):
+            return JSONResponse({"error": "no"}, 400)
+        return catalogue(*(row(one, closed=True) for one in IDS))(request)
+
+    with scripted(handler) as server:
+        got: list[int] = []
+
+        async def run() -> None:
+            async with HttpClient("gamma") as client:
+                async for answers in GammaSource(client, server.url).look_up(Kind.MARKET, IDS[:390], concurrency=1):
+                    got.append(len(answers))  # noqa: PERF401 - what came before the error counts
+
+        with pytest.raises(SourceError, match="status 400"):
+            asyncio.run(run())
+    assert got == [98, 98]
 
 
 def test_pages_are_followed_by_after_cursor_until_no_cursor_comes() -> None:
@@ -120,7 +233,7 @@ def test_pages_are_followed_by_after_cursor_until_no_cursor_comes() -> None:
 
     answers, server = look_up(handler, IDS[:4])
     assert [one.state for one in answers] == [Lookup.FOUND] * 3 + [Lookup.NOT_FOUND]
-    assert server.values("after_cursor") == [[], ["c1"], ["c2"], []]
+    assert server.values("after_cursor") == [[], [], ["c1"], ["c2"]]
 
 
 def test_a_repeated_cursor_ends_the_walk_with_an_error() -> None:
@@ -155,7 +268,7 @@ def test_rows_nobody_asked_for_make_the_answer_refused_not_missing() -> None:
     assert asked == {IDS[0]: Lookup.REFUSED, IDS[1]: Lookup.FOUND, IDS[2]: Lookup.REFUSED}
     strangers = [one for one in answers if not one.asked]
     assert {(one.key, one.state, one.record) for one in strangers} == {(IDS[300], Lookup.REFUSED, None)}
-    assert len(server.requests) == 2, "the unfiltered catalogue must not be walked"
+    assert len(server.requests) == 1, "the unfiltered catalogue must not be walked"
 
 
 def test_one_market_for_many_conditions_is_refused() -> None:
@@ -226,14 +339,11 @@ def test_events_come_with_their_tags_in_both_states() -> None:
         )
 
     with scripted(handler) as server:
-        answers = collect(server.url, lambda gamma: gamma.events_by_id(["6", "5", "7"]))
+        answers = collect(server.url, lambda gamma: one_by_one(gamma.look_up(Kind.EVENT, ["6", "5", "7"])))
         with pytest.raises(MalformedIdError, match="six"):
-            collect(server.url, lambda gamma: gamma.events_by_id(["six"]))
-    assert [(one.key, one.state) for one in answers] == [
-        ("6", Lookup.FOUND),
-        ("5", Lookup.FOUND),
-        ("7", Lookup.NOT_FOUND),
-    ]
+            collect(server.url, lambda gamma: one_by_one(gamma.look_up(Kind.EVENT, ["six"])))
+    answers = in_order(answers, ["6", "5", "7"])
+    assert [one.state for one in answers] == [Lookup.FOUND, Lookup.FOUND, Lookup.NOT_FOUND]
     assert answers[0].record == EventRecord(
         "gamma", "6", "six", "Six", tags=("nba",), series_slug="weekly", closed=False, market_ids=("1",)
     )
@@ -248,8 +358,8 @@ def test_a_walk_stops_anywhere_and_goes_on_from_its_cursor() -> None:
         return JSONResponse(page if at >= 6 else page | {"next_cursor": str(at + 3)})
 
     with scripted(handler) as server:
-        pages: list[Page[MarketRecord]] = collect(server.url, lambda gamma: gamma.walk_markets(closed=True))
-        rest: list[Page[MarketRecord]] = collect(server.url, lambda gamma: gamma.walk_markets(closed=True, cursor="3"))
+        pages: list[Page[MarketRecord]] = collect(server.url, lambda gamma: gamma.walk("markets-closed"))
+        rest: list[Page[MarketRecord]] = collect(server.url, lambda gamma: gamma.walk("markets-closed", cursor="3"))
     assert [(page.cursor, page.next_cursor) for page in pages] == [(None, "3"), ("3", "6"), ("6", None)]
     assert [one.key for page in pages for one in page.answers] == IDS[:9]
     assert [page.answers for page in rest] != []
@@ -302,12 +412,15 @@ def test_the_recorded_world_is_named_through_the_replica(http: HttpFaults) -> No
     faults = Faults(seed=3, http=http, markets=MarketFaults(missing_gamma=[missing]))
     with serve(world, faults=faults) as url:
         ids = [market.condition_id for market in markets]
-        answers = collect(url + "/gamma", lambda gamma: gamma.markets_by_condition(ids), batch=7)
+        answers = collect(url + "/gamma", lambda gamma: one_by_one(gamma.look_up(Kind.MARKET, ids)), batch=7)
         events = collect(
             url + "/gamma",
-            lambda gamma: gamma.events_by_id([one.record.event_id or "" for one in answers if one.record]),
+            lambda gamma: one_by_one(
+                gamma.look_up(Kind.EVENT, [one.record.event_id or "" for one in answers if one.record])
+            ),
         )
-    assert [one.key for one in answers] == ids
+    assert sorted(one.key for one in answers) == sorted(ids)
+    answers = in_order(answers, ids)
     for market, answer in zip(markets, answers, strict=True):
         if market.condition_id == missing:
             assert answer.state is Lookup.NOT_FOUND

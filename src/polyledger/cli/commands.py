@@ -21,7 +21,19 @@ __all__ = ["COMMANDS", "interrupted"]
 
 Given = Annotated[Session, Parameter(parse=False)]
 
-WHAT_TO_EXPORT = Literal["fills", "journal", "positions", "wallets", "conditions", "markets"]
+WHAT_TO_EXPORT = Literal[
+    "fills",
+    "journal",
+    "positions",
+    "wallets",
+    "conditions",
+    "markets",
+    "mapping",
+    "markets-dim",
+    "events-dim",
+    "resolutions",
+    "wallet-category-breakdown",
+]
 ORDERS = Literal["realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "win_rate"]
 
 
@@ -212,16 +224,22 @@ def export(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="The file to write.")],
     format: Annotated[
-        Literal["parquet", "csv", "jsonl"] | None, Parameter(help="Unless told, by the ending of the file.")
+        Literal["parquet", "csv", "jsonl", "json"] | None, Parameter(help="Unless told, by the ending of the file.")
     ] = None,
     force: Annotated[bool, Parameter(negative="", show_default=False, help="Replace a file that exists.")] = False,
     session: Given,
 ) -> None:
-    """Write fills, journal, positions, wallets, conditions or markets to a file, sorted by their ids."""
+    """Write what the ledger holds to a file, sorted by its ids; the file appears only when it is complete.
+
+    Fills, journal, positions, wallets, conditions and markets are views of the ledger, amounts in millionths. The
+    others have the shapes that projects around Polymarket work with, amounts in USDC.
+    """
     from polyledger.cli import views
 
     with session.open() as workspace:
         document = workspace.export(what, out, format=format, force=force)
+    if "left_out" in document:
+        session.say(f"{document['left_out']:,} {document['lacking']} are left out.")
     session.emit({"schema": "polyledger.export/1", **document, "path": str(document["path"])}, views.export)
 
 

@@ -32,7 +32,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "polyledger wallets --method average-cost --era v1 --json",
     ),
     "wallet": ("polyledger wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29",),
-    "export": ("polyledger export fills --out fills.parquet", "polyledger export wallets -o wallets.csv --force"),
+    "export": (
+        "polyledger export fills --out fills.parquet",
+        "polyledger export mapping --out market_id_lookup_results.json",
+        "polyledger export wallet-category-breakdown -o breakdown.csv --force",
+    ),
     "sql": ('polyledger sql "SELECT category, count(*) FROM markets GROUP BY ALL"',),
     "replica": ("polyledger replica --port 8545", "polyledger replica --port 8545 --faults faults.toml"),
     "version": ("polyledger version",),

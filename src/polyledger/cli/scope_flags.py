@@ -23,7 +23,7 @@ def _several(name: str, text: str) -> Parameter:
     return Parameter(name=name, negative="", show_default=False, group=_SCOPE, help=f"{text}; may be repeated.")
 
 
-@Parameter(name="*")
+@Parameter(name="*", help="The part of the ledger that is meant.")
 @dataclass(frozen=True)
 class ScopeFlags:
     """Which wallets, markets, events, categories and dates; everything that is not given is not limited."""

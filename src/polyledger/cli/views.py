@@ -22,6 +22,7 @@ Document = Mapping[str, Any]
 
 ATTRIBUTIONS = ("condition", "market", "category", "resolution")
 WITHOUT = ("pending", "conflict", "unfillable")
+REASONS_SHOWN = 6
 MARKS = {"ok": "[green]✓[/]", "failed": "[red]✗[/]", "warning": "[yellow]![/]", "not_applicable": "[dim]–[/]"}
 
 
@@ -40,8 +41,16 @@ def coverage(document: Document, width: int) -> Iterable[RenderableType]:
     without = [f"{count(trades[key])} {key}" for key in WITHOUT if trades[key]]
     if without:
         yield f"[yellow]without a condition[/]: {', '.join(without)}"
+        if document.get("reasons"):
+            yield _reasons(document["reasons"])
     if trades["duplicates"]:
-        yield f"[dim]{count(trades['duplicates'])} imported rows matched a chain fill and count once.[/]"
+        yield f"[dim]{count(trades['duplicates'])} imported rows say again what is counted already.[/]"
+    unconfirmed = document.get("unconfirmed")
+    if unconfirmed and unconfirmed["trades"]:
+        yield (
+            f"[yellow]unconfirmed[/]: {count(unconfirmed['trades'])} imported rows are no fill although every block of "
+            "their time was scanned; they stay out of P&L."
+        )
     conditions, positions, links = document["conditions"], document["positions"], document["links"]
     yield ""
     refuted = f", [red]{count(links['refuted'])} refuted[/]" if links["refuted"] else ""
@@ -71,6 +80,17 @@ def coverage_table(document: Document, width: int) -> Table:
             count(trades[key]),
             percent(ratio(volume[key], volume["total"])),
         )
+    return table
+
+
+def _reasons(reasons: list[Document]) -> Table:
+    """Why trades have no condition: state, reason, how many and how much of the volume in USDC."""
+    table = plain_table("", "why", "trades", "USDC", right=(2, 3))
+    for row in reasons[:REASONS_SHOWN]:
+        table.add_row(row["state"], shorten(row["reason"], 40), count(row["trades"]), compact(row["volume"]))
+    rest = reasons[REASONS_SHOWN:]
+    if rest:
+        table.add_row("", f"{len(rest)} other reasons", count(sum(row["trades"] for row in rest)), "")
     return table
 
 

@@ -18,7 +18,7 @@ from polyledger.domain.errors import SchemaMismatchError, SourceError, UpstreamU
 from polyledger.domain.records import Lookup
 from polyledger.net import HttpAnswer, HttpClient, mask_url
 
-RecordT = TypeVar("RecordT")
+RecordT_co = TypeVar("RecordT_co", covariant=True)
 ResultT = TypeVar("ResultT")
 Params = Sequence[tuple[str, str]]
 
@@ -51,7 +51,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[RecordT]):
+class Answer(Generic[RecordT_co]):
     """How the look-up of one key ended.
 
     Attributes:
@@ -66,13 +66,13 @@ class Answer(Generic[RecordT]):
     key: str
     state: Lookup
     evidence: tuple[Evidence, ...]
-    record: RecordT | None = None
+    record: RecordT_co | None = None
     reason: str = ""
     asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[RecordT]):
+class Page(Generic[RecordT_co]):
     """One page of a walk. Store `answers` and `next_cursor` in one transaction, so that an interrupted walk goes on.
 
     Attributes:
@@ -80,7 +80,7 @@ class Page(Generic[RecordT]):
         next_cursor: what to go on with; None when this is the last page.
     """
 
-    answers: tuple[Answer[RecordT], ...]
+    answers: tuple[Answer[RecordT_co], ...]
     cursor: str | None
     next_cursor: str | None
     evidence: Evidence

@@ -1,4 +1,4 @@
-"""The CLOB's market objects: one by condition id, or all of them by a cursor walk.
+"""The CLOB's market objects: one by condition id, or all of them by a cursor walk; and the condition of a token.
 
 There is no look-up of several ids in one request. The objects carry tokens, the winner and tag labels, but neither
 Gamma's market number nor an event.
@@ -6,32 +6,49 @@ Gamma's market number nor an event.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from polyledger.domain.categories import slug_of_label
 from polyledger.domain.errors import MalformedIdError, SchemaMismatchError, SourceError
 from polyledger.domain.ids import normal_condition, normal_hash, normal_token
-from polyledger.domain.records import PAYOUT_SCALE, Lookup, MarketRecord, MarketState, Settlement
+from polyledger.domain.records import PAYOUT_SCALE, Lookup, MarketRecord, MarketState, Settlement, TokenRecord
 from polyledger.net import HttpClient
 from polyledger.sources.answers import (
     Answer,
     Evidence,
     Page,
     PageGuard,
-    all_of,
     fetch,
     quote_body,
     require_fields,
     require_success,
 )
 from polyledger.sources.fields import Row
+from polyledger.sources.lookups import (
+    CATEGORY,
+    CONDITION,
+    MARKET,
+    RESOLUTION,
+    Answers,
+    Capability,
+    Kind,
+    Walk,
+    as_finished,
+    capability_of,
+    jobs_of,
+    normal_keys,
+)
 
 SOURCE: Final = "clob"
 FIRST_CURSOR: Final = "MA=="
 END_CURSOR: Final = "LTE="
 
+_WALK: Final = "markets"
+_PAGE_ROWS: Final = 1_000
+_PER_10S: Final = 900
+_MARKET_FACTS: Final = frozenset({CONDITION, MARKET, CATEGORY, RESOLUTION})
+_TOKEN_FIELDS: Final = ("condition_id", "primary_token_id", "secondary_token_id")
 _FIELDS: Final = ("condition_id", "market_slug", "question", "closed", "neg_risk")
 _FIELDS_OF_MANY: Final = ("tokens", "tags")
 _MANY_ROWS: Final = 20
@@ -45,6 +62,14 @@ class ClobSource:
         client: the door to the network, with the rate limit of this source.
         url: the base address.
     """
+
+    name: Final = SOURCE
+    capabilities: Final = (
+        Capability(SOURCE, Kind.MARKET, 1, _MARKET_FACTS, documented_per_10s=_PER_10S),
+        Capability(SOURCE, Kind.RESOLUTION, 1, _MARKET_FACTS, documented_per_10s=_PER_10S),
+        Capability(SOURCE, Kind.TOKEN, 1, frozenset({CONDITION}), documented_per_10s=_PER_10S),
+    )
+    walks: Final = (Walk(SOURCE, _WALK, Kind.MARKET, _PAGE_ROWS, _MARKET_FACTS, _PER_10S),)
 
     def __init__(self, client: HttpClient, url: str) -> None:
         self._client = client
@@ -61,13 +86,8 @@ class ClobSource:
         """
         key = normal_condition(condition_id)
         evidence, document = await fetch(SOURCE, self._client, f"{self._url}/markets/{key}", ())
-        if evidence.status == 404:
-            if not (isinstance(document, dict) and "error" in document):
-                raise SourceError(
-                    f"{SOURCE} has nothing at {evidence.url}, and the answer is not the CLOB's: {quote_body(evidence)}",
-                    "Check clob.url",
-                )
-            return Answer(key, Lookup.NOT_FOUND, (evidence,), reason=f"the CLOB says: {document['error']}")
+        if (unknown := _not_found(evidence, document)) is not None:
+            return Answer(key, Lookup.NOT_FOUND, (evidence,), reason=unknown)
         require_success(evidence, document)
         require_fields(SOURCE, [document], _FIELDS)
         if _key_of(document) != key:
@@ -75,14 +95,46 @@ class ClobSource:
             return Answer(key, Lookup.REFUSED, (evidence,), reason=reason)
         return _read(key, document, evidence)
 
-    async def markets_by_condition(
-        self, ids: Iterable[str], *, concurrency: int = 8
-    ) -> AsyncIterator[Answer[MarketRecord]]:
-        """One answer for every distinct condition id, in the order given, one request each; raises as market does."""
-        keys = list(dict.fromkeys(normal_condition(value) for value in ids))
-        for start in range(0, len(keys), concurrency):
-            for answer in await all_of([partial(self.market, key) for key in keys[start : start + concurrency]]):
-                yield answer
+    async def token(self, token_id: str) -> Answer[TokenRecord]:
+        """The condition of one token, from ``/markets-by-token``; raises as market does."""
+        key = normal_token(token_id)
+        evidence, document = await fetch(SOURCE, self._client, f"{self._url}/markets-by-token/{key}", ())
+        if (unknown := _not_found(evidence, document)) is not None:
+            return Answer(key, Lookup.NOT_FOUND, (evidence,), reason=unknown)
+        require_success(evidence, document)
+        require_fields(SOURCE, [document], _TOKEN_FIELDS)
+        row = Row(SOURCE, "token", document, key)
+        tokens = (document["primary_token_id"], document["secondary_token_id"])
+        if key not in tokens:
+            return Answer(key, Lookup.REFUSED, (evidence,), reason=f"the answer is about the tokens {tokens}")
+        try:
+            condition = row.identifier("condition_id", normal_condition)
+        except SchemaMismatchError as error:
+            return Answer(key, Lookup.SCHEMA_MISMATCH, (evidence,), reason=error.what)
+        record = TokenRecord(SOURCE, key, condition, outcome_index=tokens.index(key))
+        return Answer(key, Lookup.FOUND, (evidence,), record)
+
+    async def look_up(
+        self, kind: Kind, keys: Sequence[str], *, concurrency: int = 8, closed: Mapping[str, bool] | None = None
+    ) -> AsyncIterator[Answers]:
+        """One answer for every distinct key, one request each; see `LookupSource.look_up`. `closed` does not matter."""
+        del closed
+        capability_of(self, kind)
+        wanted = normal_keys(kind, keys)
+
+        async def ask(part: list[str]) -> Answers:
+            (key,) = part
+            return [await self.token(key)] if kind is Kind.TOKEN else [await self.market(key)]
+
+        async for answers in as_finished(jobs_of(ask, wanted, 1), concurrency):
+            yield answers
+
+    async def walk(self, name: str, *, cursor: str | None = None) -> AsyncIterator[Page[MarketRecord]]:
+        """All markets; see `WalkSource.walk` and walk_markets."""
+        if name != _WALK:
+            raise ValueError(f"{SOURCE} has no walk {name!r}")
+        async for page in self.walk_markets(cursor=cursor):
+            yield page
 
     async def walk_markets(self, *, cursor: str | None = None) -> AsyncIterator[Page[MarketRecord]]:
         """All markets, page by page; `cursor` goes on where an earlier walk stopped.
@@ -160,6 +212,18 @@ def _token_ids(tokens: Sequence[Row]) -> tuple[str, ...] | None:
         except MalformedIdError as error:
             raise token.wrong("token_id", "a token id") from error
     return tuple(ids)
+
+
+def _not_found(evidence: Evidence, document: Any) -> str | None:
+    """What the CLOB says where it does not have the key; SourceError for a 404 that it has not written itself."""
+    if evidence.status != 404:
+        return None
+    if not (isinstance(document, dict) and "error" in document):
+        raise SourceError(
+            f"{SOURCE} has nothing at {evidence.url}, and the answer is not the CLOB's: {quote_body(evidence)}",
+            "Check clob.url",
+        )
+    return f"the CLOB says: {document['error']}"
 
 
 def _page(url: str, document: Any) -> tuple[list[Any], str]:

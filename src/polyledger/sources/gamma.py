@@ -1,4 +1,4 @@
-"""Gamma, Polymarket's catalogue of markets and events: look-ups by condition and event id, and a walk over everything.
+"""Gamma, Polymarket's catalogue of markets and events: look-ups by several kinds of ids, and walks over everything.
 
 What its answers must survive (each has cost somebody a data set): a misspelt filter is ignored and an unrelated list
 comes back, so every row must carry an id that was asked for; ``closed=false`` is implied, so both states are asked;
@@ -7,181 +7,177 @@ unknown ids are left out without a word; lists are written as text; a page can r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final, Generic
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
 
-from polyledger.domain.errors import MalformedIdError, SchemaMismatchError
-from polyledger.domain.ids import normal_condition
+from polyledger.domain.errors import SchemaMismatchError
 from polyledger.domain.records import EventRecord, Lookup, MarketRecord
 from polyledger.net import HttpClient
-from polyledger.sources.answers import (
-    Answer,
-    Evidence,
-    Page,
-    PageGuard,
-    RecordT,
-    all_of,
-    fetch,
-    require_success,
-)
-from polyledger.sources.gamma_rows import (
-    SOURCE,
-    event_record,
-    market_record,
-    require_event_fields,
-    require_market_fields,
+from polyledger.sources.answers import Answer, Evidence, Page, PageGuard, fetch, require_success
+from polyledger.sources.gamma_lists import EVENTS_BY_ID, LISTINGS, MARKETS_BY_CONDITION, Listing
+from polyledger.sources.gamma_rows import SOURCE
+from polyledger.sources.gamma_search import Batch, Search
+from polyledger.sources.lookups import (
+    CATEGORY,
+    CONDITION,
+    EVENT,
+    MARKET,
+    RESOLUTION,
+    Answers,
+    Capability,
+    Kind,
+    Walk,
+    as_finished,
+    capability_of,
+    normal_keys,
 )
 
-BATCH: Final = 50
-"""Ids per request: 50 condition ids make 4 KB of address, half of what the service accepts."""
 PAGE_LIMIT: Final = 100
 """Rows per page, the most that the service gives; asked for explicitly, because its default is below a batch."""
+LONGEST_ADDRESS: Final = 8_000
+"""Bytes of path and query that a request may have; the service refuses more than about 8 KB with status 414."""
+_ADDRESS_TOO_LONG: Final = 414
+_CONDITIONS, _TOKENS = 98, 84
+_MARKETS_PER_10S: Final = 300
+_EVENTS_PER_10S: Final = 500
 _TELLING_ROWS: Final = 5
 """From this many rows on, a page in which no row can be read means that the shape has changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing(Generic[RecordT]):
-    """One of Gamma's two lists: where it is, how it is asked by id, and how its rows are read."""
-
-    path: str
-    rows_field: str
-    key_parameter: str
-    fixed_params: tuple[tuple[str, str], ...]
-    key_of: Callable[[Mapping[str, Any]], str | None]
-    require: Callable[[Sequence[Any]], None]
-    parse: Callable[[Mapping[str, Any]], RecordT]
-    record_id: Callable[[RecordT], str | None]
-
-
-def _condition_key(row: Mapping[str, Any]) -> str | None:
-    value = row.get("conditionId")
-    try:
-        return normal_condition(value) if isinstance(value, str) else None
-    except MalformedIdError:
-        return None
-
-
-def _event_key(row: Mapping[str, Any]) -> str | None:
-    value = row.get("id")
-    return value if isinstance(value, str) else str(value)
-
-
-_MARKETS: Final[_Listing[MarketRecord]] = _Listing(
-    path="/markets/keyset",
-    rows_field="markets",
-    key_parameter="condition_ids",
-    fixed_params=(("include_tag", "true"),),
-    key_of=_condition_key,
-    require=require_market_fields,
-    parse=market_record,
-    record_id=lambda record: record.market_id,
-)
-_EVENTS: Final[_Listing[EventRecord]] = _Listing(
-    path="/events/keyset",
-    rows_field="events",
-    key_parameter="id",
-    fixed_params=(),
-    key_of=_event_key,
-    require=require_event_fields,
-    parse=event_record,
-    record_id=lambda record: record.event_id,
-)
+_EXPECTED: Final = 1.2
+_MARKET_FACTS: Final = frozenset({CONDITION, MARKET, EVENT, CATEGORY, RESOLUTION})
+_EVENT_FACTS: Final = frozenset({EVENT, CATEGORY})
+_BATCHES: Final = {
+    Kind.MARKET: (_CONDITIONS, _MARKET_FACTS),
+    Kind.RESOLUTION: (_CONDITIONS, _MARKET_FACTS),
+    Kind.TOKEN: (_TOKENS, _MARKET_FACTS),
+    Kind.MARKET_ID: (PAGE_LIMIT, _MARKET_FACTS),
+    Kind.SLUG: (PAGE_LIMIT, _MARKET_FACTS),
+    Kind.EVENT: (PAGE_LIMIT, _EVENT_FACTS),
+}
 
 
 class GammaSource:
-    """Gamma over HTTP. Holds no state between calls; waiting and repeating is the client's business.
+    """Gamma over HTTP; waiting and repeating is the client's business. Remembers only how it is best asked.
 
     Args:
         client: the door to the network, with the rate limit of this source.
         url: the base address, without a slash at its end.
-        batch: ids per request.
+        batch: most ids per request; fewer go where the address would become too long.
     """
 
-    def __init__(self, client: HttpClient, url: str, *, batch: int = BATCH) -> None:
+    name: Final = SOURCE
+
+    def __init__(self, client: HttpClient, url: str, *, batch: int = PAGE_LIMIT) -> None:
         self._client = client
         self._url = url.rstrip("/")
-        self._batch = batch
+        self._most = min(batch, PAGE_LIMIT)
+        self._longest = LONGEST_ADDRESS
+        self._found = {True: 0, False: 0}
 
-    async def markets_by_condition(
-        self, ids: Iterable[str], *, concurrency: int = 4
-    ) -> AsyncIterator[Answer[MarketRecord]]:
-        """The markets of conditions: at least one answer for every distinct id, in the order given.
+    @property
+    def capabilities(self) -> tuple[Capability, ...]:
+        """Markets by condition, token, number and slug, and events by number; records are markets even for tokens."""
+        return tuple(
+            Capability(
+                SOURCE,
+                kind,
+                min(size, self._most),
+                gives,
+                _EXPECTED,
+                _EVENTS_PER_10S if kind is Kind.EVENT else _MARKETS_PER_10S,
+                "the likelier closed state is asked first, the other for what is missing",
+            )
+            for kind, (size, gives) in _BATCHES.items()
+        )
 
-        A condition with several markets gives an answer for each. Rows that nobody asked for come as refused answers
-        with ``asked=False``; ids of that request that had no row of their own are then refused too, not "not found".
+    @property
+    def walks(self) -> tuple[Walk, ...]:
+        """Markets and events, each in both closed states, because the service has no walk over both at once."""
+        markets = [
+            Walk(SOURCE, f"markets-{state}", Kind.MARKET, PAGE_LIMIT, _MARKET_FACTS, _MARKETS_PER_10S)
+            for state in ("closed", "open")
+        ]
+        events = [
+            Walk(SOURCE, f"events-{state}", Kind.EVENT, PAGE_LIMIT, _EVENT_FACTS, _EVENTS_PER_10S)
+            for state in ("closed", "open")
+        ]
+        return (*markets, *events)
 
-        Args:
-            ids: condition ids in any accepted form.
-            concurrency: how many batches are asked for at the same time.
+    async def look_up(
+        self, kind: Kind, keys: Sequence[str], *, concurrency: int = 4, closed: Mapping[str, bool] | None = None
+    ) -> AsyncIterator[Answers]:
+        """Markets or events for keys; see `LookupSource.look_up`. For tokens too the records are markets.
 
-        Raises:
-            MalformedIdError: an id is not a condition id; nothing has been asked for then.
-            SchemaMismatchError: a needed field is missing in all rows of a page, or no row of a page can be read.
-            SourceError: a status that repeating does not change, or paging that goes round in circles.
-            UpstreamUnavailableError: no usable answer after all repeats.
+        A key with several markets gives an answer for each. Rows that nobody asked for come as refused answers with
+        ``asked=False``; ids of that request that had no row of their own are then refused too, not "not found".
+        A key that changes its state between the two requests may be taken for unknown; it is asked again another day.
         """
-        keys = list(dict.fromkeys(normal_condition(value) for value in ids))
-        async for answer in self._by_keys(_MARKETS, keys, concurrency):
-            yield answer
+        capability_of(self, kind)
+        search = Search(LISTINGS[kind], normal_keys(kind, keys), closed or {}, self._fits, self._found)
 
-    async def events_by_id(self, ids: Iterable[str], *, concurrency: int = 4) -> AsyncIterator[Answer[EventRecord]]:
-        """The events with these ids (decimal strings), with their tags; otherwise as markets_by_condition."""
-        keys = list(dict.fromkeys(ids))
-        for key in keys:
-            if not (key.isascii() and key.isdigit()):
-                raise MalformedIdError(f"{key!r} is not an event id", "An event id is a decimal number")
-        async for answer in self._by_keys(_EVENTS, keys, concurrency):
-            yield answer
+        def next_job() -> Any:
+            batch = search.next_batch()
+            return None if batch is None else lambda: self._ask(search, batch)
 
-    async def walk_markets(self, *, closed: bool, cursor: str | None = None) -> AsyncIterator[Page[MarketRecord]]:
-        """All markets of one state, page by page; `cursor` goes on where an earlier walk of the same state stopped.
+        async for answers in as_finished(next_job, concurrency):
+            yield answers
 
-        The service has no walk over both states at once. Raises as markets_by_condition does.
-        """
-        params = [("closed", _flag(closed)), *_MARKETS.fixed_params]
-        async for page_cursor, rows, next_cursor, evidence in self._pages(_MARKETS, params, cursor):
-            pairs = [(_condition_key(row) or "", row) for row in rows]
-            yield Page(tuple(_read(_MARKETS, pairs, evidence)), page_cursor, next_cursor, evidence)
+    async def walk(self, name: str, *, cursor: str | None = None) -> AsyncIterator[Page[MarketRecord | EventRecord]]:
+        """All markets or events of one state; see `WalkSource.walk`."""
+        what, _, state = name.partition("-")
+        if name not in {walk.name for walk in self.walks}:
+            raise ValueError(f"{SOURCE} has no walk {name!r}")
+        listing = MARKETS_BY_CONDITION if what == "markets" else EVENTS_BY_ID
+        params = [("closed", _flag(state == "closed")), *listing.fixed_params]
+        async for page_cursor, rows, next_cursor, evidence in self._pages(listing, params, cursor):
+            pairs = [(next(iter(listing.keys_of(row)), ""), row) for row in rows]
+            yield Page(tuple(_read(listing, pairs, evidence)), page_cursor, next_cursor, evidence)
 
-    async def _by_keys(
-        self, listing: _Listing[RecordT], keys: Sequence[str], concurrency: int
-    ) -> AsyncIterator[Answer[RecordT]]:
-        batches = [keys[start : start + self._batch] for start in range(0, len(keys), self._batch)]
-        for start in range(0, len(batches), concurrency):
-            window = batches[start : start + concurrency]
-            for answers in await all_of([partial(self._look_up, listing, batch) for batch in window]):
-                for answer in answers:
-                    yield answer
-
-    async def _look_up(self, listing: _Listing[RecordT], keys: Sequence[str]) -> list[Answer[RecordT]]:
-        """The answers for one batch. Open markets first: one that closes in between is then still seen, as closed."""
-        answered: dict[str, list[Answer[RecordT]]] = {}
-        strangers: list[Answer[RecordT]] = []
+    async def _ask(self, search: Search, batch: Batch) -> Answers:
+        """Ask for one batch in one state; the search is told what came."""
+        listing, known = search.listing, frozenset(batch.keys)
+        answers: list[Answer[MarketRecord | EventRecord]] = []
+        strangers: list[Answer[MarketRecord | EventRecord]] = []
         evidence: list[Evidence] = []
-        known = frozenset(keys)
-        for closed in (False, True):
-            missing = [key for key in keys if key not in answered]
-            if not missing:
-                break
-            wanted = frozenset(missing)
-            params = [(listing.key_parameter, key) for key in missing]
-            params += [("closed", _flag(closed)), *listing.fixed_params]
-            async for _, rows, _, page in self._pages(listing, params, None):
+        try:
+            async for _, rows, _, page in self._pages(listing, self._params(listing, batch), None):
                 evidence.append(page)
-                keyed = [(listing.key_of(row), row) for row in rows]
-                mine = [(key, row) for key, row in keyed if key is not None and key in wanted]
-                for answer in _read(listing, mine, page):
-                    answered.setdefault(answer.key, []).append(answer)
-                strangers += [_stranger(key, page) for key, _ in keyed if key is None or key not in known]
+                for row in rows:
+                    keys = listing.keys_of(row)
+                    if known.isdisjoint(keys):
+                        stranger = next(iter(keys), "")
+                        reason = "nobody asked for this row"
+                        strangers.append(Answer(stranger, Lookup.REFUSED, (page,), reason=reason, asked=False))
+                pairs = [(key, row) for row in rows for key in listing.keys_of(row) if key in known]
+                answers += _read(listing, pairs, page)
                 if strangers:  # the filter was not understood: the rest of the list is the whole catalogue
                     break
-        return [*_outcomes(listing, keys, answered, strangers, tuple(evidence)), *strangers]
+        except _AddressTooLongError:
+            self._longest = min(self._longest, self._length(listing, batch.closed, batch.keys) // 2)
+            search.put_back(batch)
+            return []
+        self._found[batch.closed] += len(answers)
+        return [*search.finish(batch, answers, strangers, tuple(evidence)), *strangers]
+
+    def _params(self, listing: Listing, batch: Batch) -> list[tuple[str, str]]:
+        keys = [(listing.key_parameter, key) for key in batch.keys]
+        return [*keys, ("closed", _flag(batch.closed)), *listing.fixed_params]
+
+    def _fits(self, listing: Listing, keys: Sequence[str]) -> int:
+        """How many of the keys, from the first on, fit in one request; at least one."""
+        left = self._longest - self._length(listing, False, ())
+        for count, key in enumerate(keys[: self._most]):
+            left -= len(listing.key_parameter) + len(key) + 2
+            if left < 0:
+                return max(1, count)
+        return min(len(keys), self._most)
+
+    def _length(self, listing: Listing, closed: bool, keys: Sequence[str]) -> int:
+        params = [*self._params(listing, Batch(closed, tuple(keys))), ("limit", str(PAGE_LIMIT))]
+        path = "/" + (self._url + listing.path).partition("://")[2].partition("/")[2]
+        return len(path) + sum(len(name) + len(value) + 2 for name, value in params)
 
     async def _pages(
-        self, listing: _Listing[RecordT], params: Sequence[tuple[str, str]], cursor: str | None
+        self, listing: Listing, params: Sequence[tuple[str, str]], cursor: str | None
     ) -> AsyncIterator[tuple[str | None, list[Any], str | None, Evidence]]:
         """(cursor, rows, next cursor, evidence) of each page; only a missing cursor ends the list, not a short page."""
         url = self._url + listing.path
@@ -189,6 +185,12 @@ class GammaSource:
         while True:
             paging = [("limit", str(PAGE_LIMIT))] + ([] if cursor is None else [("after_cursor", cursor)])
             evidence, document = await fetch(SOURCE, self._client, url, [*params, *paging])
+            if (
+                evidence.status == 414
+                and cursor is None
+                and sum(name == listing.key_parameter for name, _ in params) > 1
+            ):
+                raise _AddressTooLongError
             require_success(evidence, document)
             rows = document.get(listing.rows_field) if isinstance(document, dict) else None
             if not isinstance(rows, list):
@@ -204,11 +206,15 @@ class GammaSource:
             cursor = next_cursor
 
 
+class _AddressTooLongError(Exception):
+    """The service found the address too long: ask for fewer ids at once."""
+
+
 def _read(
-    listing: _Listing[RecordT], keyed: Sequence[tuple[str, Mapping[str, Any]]], evidence: Evidence
-) -> list[Answer[RecordT]]:
+    listing: Listing, keyed: Sequence[tuple[str, Mapping[str, Any]]], evidence: Evidence
+) -> list[Answer[MarketRecord | EventRecord]]:
     """An answer for each row; SchemaMismatchError when none of several rows can be read."""
-    answers: list[Answer[RecordT]] = []
+    answers: list[Answer[MarketRecord | EventRecord]] = []
     errors: list[SchemaMismatchError] = []
     for key, row in keyed:
         try:
@@ -219,40 +225,6 @@ def _read(
     if len(errors) == len(answers) >= _TELLING_ROWS:
         raise errors[0]
     return answers
-
-
-def _outcomes(
-    listing: _Listing[RecordT],
-    keys: Sequence[str],
-    answered: Mapping[str, Sequence[Answer[RecordT]]],
-    strangers: Sequence[Answer[RecordT]],
-    evidence: tuple[Evidence, ...],
-) -> list[Answer[RecordT]]:
-    """The answers in the order of the keys, each record once; keys without a row are not found, or refused."""
-    outcomes: list[Answer[RecordT]] = []
-    owner: dict[str, str] = {}
-    for key in keys:
-        if key not in answered and strangers:
-            reason = f"the answer held {len(strangers)} rows that nobody asked for, so it says nothing about this id"
-            outcomes.append(Answer(key, Lookup.REFUSED, evidence, reason=reason))
-        elif key not in answered:
-            outcomes.append(Answer(key, Lookup.NOT_FOUND, evidence, reason="in neither the open nor the closed list"))
-        seen: set[str] = set()
-        for answer in answered.get(key, ()):
-            record_id = None if answer.record is None else listing.record_id(answer.record)
-            if record_id is None:
-                outcomes.append(answer)
-            elif owner.setdefault(record_id, key) != key:
-                reason = f"{listing.rows_field} entry {record_id} came back for {owner[record_id]} as well"
-                outcomes.append(Answer(key, Lookup.REFUSED, answer.evidence, reason=reason))
-            elif record_id not in seen:
-                seen.add(record_id)
-                outcomes.append(answer)
-    return outcomes
-
-
-def _stranger(key: str | None, evidence: Evidence) -> Answer[RecordT]:
-    return Answer(key or "", Lookup.REFUSED, (evidence,), reason="nobody asked for this row", asked=False)
 
 
 def _flag(value: bool) -> str:

@@ -1,5 +1,5 @@
 SELECT count(*) AS total,
-       count(market_id) AS market,
-       count(CASE WHEN category <> 'Uncategorized' THEN 1 END) AS category,
-       count(numerators) AS resolved
-FROM book.condition_facts WHERE on_chain;
+       count(f.market_id) AS market,
+       count(CASE WHEN f.category <> 'Uncategorized' THEN 1 END) AS category,
+       count(f.numerators) AS resolved
+FROM book.known_conditions AS k JOIN book.condition_facts AS f ON f.condition = k.condition;

@@ -1,15 +1,31 @@
--- How much of the trades (legs) and of the volume (each match once, 1e-6 USDC) is attributed.
+-- How much of the trades (legs on chain and imported rows that are none of them) and of the volume (each match once,
+-- 1e-6 USDC) is attributed, and the state of the rest. unconfirmed rows count in all of them.
 CREATE VIEW coverage AS
-SELECT 'trades' AS measure, sum(trades) AS total,
-       sum(CASE WHEN has_condition THEN trades ELSE 0 END) AS condition,
-       sum(CASE WHEN has_market THEN trades ELSE 0 END) AS market,
-       sum(CASE WHEN has_category THEN trades ELSE 0 END) AS category,
-       sum(CASE WHEN has_resolution THEN trades ELSE 0 END) AS resolution
-FROM book.trade_attribution
-UNION ALL
-SELECT 'volume', sum(volume),
-       sum(CASE WHEN has_condition THEN volume ELSE 0 END),
-       sum(CASE WHEN has_market THEN volume ELSE 0 END),
-       sum(CASE WHEN has_category THEN volume ELSE 0 END),
-       sum(CASE WHEN has_resolution THEN volume ELSE 0 END)
-FROM book.trade_attribution;
+WITH sums AS (
+    SELECT has_condition, has_market, has_category, has_resolution, state, unconfirmed,
+           sum(trades) AS trades, sum(volume) AS volume
+    FROM book.trade_attribution
+    GROUP BY has_condition, has_market, has_category, has_resolution, state, unconfirmed
+),
+measured AS (
+    SELECT 'trades' AS measure, trades AS amount, has_condition, has_market, has_category, has_resolution, state,
+           unconfirmed
+    FROM sums
+    UNION ALL
+    SELECT 'volume', volume, has_condition, has_market, has_category, has_resolution, state, unconfirmed FROM sums
+),
+repeated AS (
+    SELECT sum(trades) AS trades, sum(volume) AS volume FROM book.imported_sums WHERE standing = 1
+)
+SELECT m.measure, CAST(sum(m.amount) AS BIGINT) AS total,
+       CAST(sum(CASE WHEN m.has_condition THEN m.amount ELSE 0 END) AS BIGINT) AS condition,
+       CAST(sum(CASE WHEN m.has_market THEN m.amount ELSE 0 END) AS BIGINT) AS market,
+       CAST(sum(CASE WHEN m.has_category THEN m.amount ELSE 0 END) AS BIGINT) AS category,
+       CAST(sum(CASE WHEN m.has_resolution THEN m.amount ELSE 0 END) AS BIGINT) AS resolution,
+       CAST(sum(CASE WHEN m.state = 'pending' THEN m.amount ELSE 0 END) AS BIGINT) AS pending,
+       CAST(sum(CASE WHEN m.state = 'conflict' THEN m.amount ELSE 0 END) AS BIGINT) AS conflict,
+       CAST(sum(CASE WHEN m.state = 'unfillable' THEN m.amount ELSE 0 END) AS BIGINT) AS unfillable,
+       CAST(coalesce(max(CASE WHEN m.measure = 'trades' THEN r.trades ELSE r.volume END), 0) AS BIGINT) AS duplicates,
+       CAST(sum(CASE WHEN m.unconfirmed THEN m.amount ELSE 0 END) AS BIGINT) AS unconfirmed
+FROM measured AS m CROSS JOIN repeated AS r
+GROUP BY m.measure;

@@ -1,0 +1,16 @@
+-- Keys that every source that could know them was asked about, and none did in a way that proof let stand; and keys
+-- whose last try has passed. found = a source has the key. An answer of the wrong shape is no answer.
+CREATE VIEW book.exhausted_keys AS
+SELECT kind, lookup_key, bool_or(found) AS found
+FROM (
+    SELECT k.kind, k.lookup_key, bool_or(k.outcome = 'found') AS found
+    FROM meta.lookups AS k
+    JOIN meta.answerers AS a ON a.kind = k.kind AND a.source = k.source
+    WHERE k.outcome IN ('found', 'not_found')
+    GROUP BY k.kind, k.lookup_key
+    HAVING count(DISTINCT k.source) = (SELECT count(DISTINCT b.source) FROM meta.answerers AS b WHERE b.kind = k.kind)
+    UNION ALL
+    SELECT CASE WHEN kind = 'market' THEN 'market_id' ELSE kind END, lookup_key, false
+    FROM meta.pending WHERE next_try IS NULL
+) AS keys
+GROUP BY kind, lookup_key;
