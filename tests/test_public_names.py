@@ -39,6 +39,7 @@ PROMISED_COMMANDS = [
         "doctor",
         "sync",
         "status",
+        "watch",
         "verify",
         "explain",
         "coverage",
