@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from polyledger.cli.import_command import import_files
+from polyledger.cli.planning import gaps, plan
 from polyledger.cli.progress import ProgressReport
 from polyledger.cli.session import Session, exit_code_of_state, program_name
 from polyledger.domain.errors import PolyledgerError, UsageError
@@ -275,6 +277,8 @@ def interrupted(session: Session) -> str:
     """The last line of a command that was stopped: what is saved and which command goes on."""
     if session.command == "demo":
         return f"Interrupted; what was fetched is in {session.workspace}. To start again: {program_name()} demo"
+    if session.command == "import":
+        return f"Interrupted; every file that was finished is imported, and nothing of others. {_run_again(session)}"
     if session.command != "sync":
         return f"Interrupted; the workspace is unchanged. To run it again: {session.again(session.command)}"
     event = session.progress.last if session.progress is not None else None
@@ -285,10 +289,17 @@ def interrupted(session: Session) -> str:
     return f"Interrupted; every batch that was finished is saved{seen}. To go on: {session.again('sync')}"
 
 
+def _run_again(session: Session) -> str:
+    return f"To go on, give the same files again: {session.again('import FILE…')}"
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "init": init,
     "doctor": doctor,
+    "import": import_files,
+    "gaps": gaps,
+    "plan": plan,
     "sync": sync,
     "status": status,
     "verify": verify,
