@@ -161,9 +161,7 @@ def test_settlements_are_merged_by_the_rule(ledger: Database, worlds: list[list[
         assert state != "void" or len(set(payouts)) == 1
 
 
-def claim_settlement(
-    connection: Any, condition: int, said: Said, **more: Any
-) -> None:
+def claim_settlement(connection: Any, condition: int, said: Said, **more: Any) -> None:
     source, evidence, state, payouts, stated, seconds = said
     result = state == "result"
     word = ("void" if len(set(payouts)) == 1 else "resolved") if result else state

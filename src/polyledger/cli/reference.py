@@ -27,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "sync": ("polyledger -w my-ledger sync", "polyledger -w my-ledger sync --from 84902353 --to finalized"),
     "status": ("polyledger -w my-ledger status --json",),
     "verify": ("polyledger -w my-ledger verify",),
+    "conflicts": ("polyledger conflicts --limit 50", "polyledger conflicts --json"),
     "explain": ("polyledger explain 0xe3b423dfad8c22ff75c9899c4e8176f628cf4ad4caa00481764d320e7415f7a9",),
     "coverage": ("polyledger coverage --by category", "polyledger coverage --fail-under 0.95"),
     "wallets": (
