@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from polyledger.cli.import_command import import_files
 from polyledger.cli.planning import gaps, plan
 from polyledger.cli.progress import ProgressReport
+from polyledger.cli.scope_flags import ScopeFlags
 from polyledger.cli.session import Session, exit_code_of_state, program_name
 from polyledger.domain.errors import PolyledgerError, UsageError
 
@@ -90,15 +91,19 @@ def sync(
     rpc_url: Annotated[
         str | None, Parameter(name=["--rpc-url", "--rpc"], help="JSON-RPC endpoints; a comma list fails over.")
     ] = None,
+    part: ScopeFlags | None = None,
     session: Given,
 ) -> int:
     """Fetch what is missing, and nothing else. Stopping is safe; the same command goes on where it was."""
     from polyledger.cli import views
 
+    part = part or ScopeFlags()
+    scope = part.scope()
+    session.arguments = part.words()
     overrides = {"chain": {"from_block": from_block, "to_block": to_block, "rpc_url": rpc_url}}
     with session.open(overrides) as workspace, ProgressReport() as progress:
         session.watch(progress)
-        document = workspace.sync(progress=progress)
+        document = workspace.sync(progress=progress, scope=scope)
     session.emit(document, views.sync)
     if document["state"] != "done":
         session.say(f"Stopped early; what was fetched is saved. To go on: {session.again('sync')}")

@@ -24,7 +24,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "gaps": ("polyledger gaps --by month", "polyledger gaps --limit 100 --json"),
     "plan": ("polyledger plan --budget 6h", "polyledger plan --only gamma markets --detailed-exitcode"),
-    "sync": ("polyledger -w my-ledger sync", "polyledger -w my-ledger sync --from 84902353 --to finalized"),
+    "sync": (
+        "polyledger -w my-ledger sync",
+        "polyledger -w my-ledger sync --from 84902353 --to finalized",
+        "polyledger -w my-ledger sync --wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29",
+    ),
     "status": ("polyledger -w my-ledger status --json",),
     "verify": ("polyledger -w my-ledger verify",),
     "conflicts": ("polyledger conflicts --limit 50", "polyledger conflicts --json"),
@@ -103,7 +107,8 @@ def _command(name: str, command: App) -> Iterator[str]:
 
 def _arguments(app: App) -> Iterator[Any]:
     for argument in app.assemble_argument_collection():
-        if argument.parse and argument.parameter.show is not False:
+        # A group of options that commands share shows as its options.
+        if argument.parse and argument.parameter.show is not False and argument.name != "*":
             yield argument
 
 
@@ -125,7 +130,7 @@ def _help(argument: Any) -> str:
     default = argument.field_info.default
     if argument.required:
         parts.append("Required." if not _is_positional(argument) else "")
-    elif default is not None and default is not False:
+    elif default is not None and default is not False and default != ():
         parts.append(f"Default: `{default}`.")
     return " ".join(part for part in parts if part)
 

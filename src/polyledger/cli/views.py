@@ -33,6 +33,11 @@ def coverage(document: Document, width: int) -> Iterable[RenderableType]:
         yield "There are no trades yet. Run polyledger sync first."
         return
     yield coverage_table(document, width)
+    scope = document.get("scope")
+    if scope:
+        from rich.markup import escape
+
+        yield f"[yellow]not in this ledger[/]: {escape(scope['left_out'])}"
     without = [f"{count(trades[key])} {key}" for key in WITHOUT if trades[key]]
     if without:
         yield f"[yellow]without a condition[/]: {', '.join(without)}"
