@@ -45,6 +45,7 @@ PROMISED_COMMANDS = [
         "status",
         "verify",
         "explain",
+        "conflicts",
         "coverage",
         "wallets",
         "wallet",
@@ -74,6 +75,7 @@ def test_the_workspace() -> None:
         "wallet",
         "verify",
         "explain",
+        "conflicts",
         "export",
         "sql",
     }
