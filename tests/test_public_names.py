@@ -43,8 +43,10 @@ PROMISED_COMMANDS = [
         "plan",
         "sync",
         "status",
+        "watch",
         "verify",
         "explain",
+        "conflicts",
         "coverage",
         "wallets",
         "wallet",
@@ -74,6 +76,7 @@ def test_the_workspace() -> None:
         "wallet",
         "verify",
         "explain",
+        "conflicts",
         "export",
         "sql",
     }

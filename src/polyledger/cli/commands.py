@@ -112,10 +112,29 @@ def sync(
 
 def status(*, session: Given) -> None:
     """Show what a run is doing, what is done and what is open, for each source."""
-    from polyledger.cli import views
+    from polyledger.cli import status_view
 
     with session.open() as workspace:
-        session.emit(workspace.status(), views.status)
+        session.emit(workspace.status(), status_view.status)
+
+
+def watch(
+    *,
+    every: Annotated[float, Parameter(help="Seconds between looks.")] = 1.0,
+    once: Annotated[bool, Parameter(negative="", show_default=False, help="Look once and end.")] = False,
+    session: Given,
+) -> int:
+    """Watch a run until it ends; with --json a document per line. Stopping this leaves the run alone."""
+    from polyledger.cli.watch import watch_run
+
+    if every <= 0:
+        raise UsageError(f"--every {every} is no time to wait", "Give seconds, such as 1 or 0.5")
+
+    def ask() -> dict[str, Any]:
+        with session.open() as workspace:  # anew each time: an open ledger would keep a run from starting
+            return workspace.status()
+
+    return watch_run(session, ask, every=every, once=once)
 
 
 def coverage(
@@ -221,6 +240,21 @@ def explain(
         session.emit(workspace.explain(identifier).document, views.explain)
 
 
+def conflicts(
+    *,
+    limit: Annotated[int | None, Parameter(help="At most this many; 20 unless told, all with --json.")] = None,
+    session: Given,
+) -> None:
+    """Show where sources contradict each other or a proof, what hangs on it, and which answers were set aside."""
+    from polyledger.cli import claim_views
+
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} shows nothing", "Give a number from 1")
+    with session.open() as workspace:
+        document = workspace.conflicts(limit if limit is not None or session.as_json else 20).document
+    session.emit(document, claim_views.conflicts)
+
+
 def export(
     what: WHAT_TO_EXPORT,
     *,
@@ -282,6 +316,8 @@ def interrupted(session: Session) -> str:
     """The last line of a command that was stopped: what is saved and which command goes on."""
     if session.command == "demo":
         return f"Interrupted; what was fetched is in {session.workspace}. To start again: {program_name()} demo"
+    if session.command == "watch":
+        return f"Stopped watching; the run goes on. To watch it again: {session.again('watch')}"
     if session.command == "import":
         return f"Interrupted; every file that was finished is imported, and nothing of others. {_run_again(session)}"
     if session.command != "sync":
@@ -307,7 +343,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "plan": plan,
     "sync": sync,
     "status": status,
+    "watch": watch,
     "verify": verify,
+    "conflicts": conflicts,
     "explain": explain,
     "coverage": coverage,
     "wallets": wallets,
