@@ -53,16 +53,14 @@ MODELS: Final = (
     "book/market_names",
     "book/event_names",
     "book/condition_facts",
-    "book/exhausted_keys",
     "book/unlinked_tokens",
-    "book/identity_links",
     "book/imported_links",
     "book/scanned_times",
-    "book/transaction_places",
     "book/imported_rows",
-    "book/imported_sums",
     "book/imported_sources",
     "book/known_conditions",
+    "book/imported_events",
+    "book/all_holdings",
     "book/token_facts",
     "book/transferred_values",
     "book/token_positions",
@@ -84,6 +82,7 @@ MODELS: Final = (
     "main/coverage",
     "main/claims",
     "main/trades",
+    "main/enriched_trades_final",
 )
 
 

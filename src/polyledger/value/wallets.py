@@ -130,7 +130,7 @@ def _positions(database: Database, account: int) -> list[dict[str, Any]]:
     rows = database.arrow(script("polyledger.value", "wallet_positions"), {"account": account}).to_pylist()
     positions: list[dict[str, Any]] = []
     for _, group in groupby(
-        rows, key=lambda row: (row["condition"], row["token_id"] if row["condition"] is None else "")
+        rows, key=lambda row: (row["condition"], row["token"] if row["condition"] is None else None)
     ):
         positions.append(_position(list(group)))
     groups = database.arrow(script("polyledger.value", "wallet_groups"), {"account": account}).to_pylist()
@@ -172,8 +172,19 @@ def _position(rows: Sequence[Row]) -> dict[str, Any]:
         if numerators is None
         else [amount_text(int(Fraction(int(n) * MICRO, sum(map(int, numerators))))) for n in numerators],
         "state": first["state"],
-        "verdict": "proven" if first["condition"] is not None else "claimed",
+        "verdict": "proven"
+        if first["condition"] is not None and not any(row["claimed"] for row in rows)
+        else "claimed",
+        **_sources(rows),
     }
+
+
+def _sources(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Where the fills of a position come from, said where not all of them are from the chain."""
+    files = sorted({name for row in rows for name in row["files"] or []})
+    if not files:
+        return {}
+    return {"sources": [*(["chain"] if any(row["on_chain"] for row in rows) else []), *files]}
 
 
 def _label(labels: Sequence[str], index: int | None, slots: int) -> str | None:

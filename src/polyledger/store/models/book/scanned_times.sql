@@ -1,4 +1,4 @@
--- What has been scanned completely, as times: merged intervals of blocks with the times of their first and last block,
+-- What has been scanned completely (not for some wallets only), as times: merged intervals of blocks with the times of their first and last block,
 -- one row per day they touch, so that a row's time finds its interval by its day.
 CREATE VIEW book.scanned_times AS
 WITH
@@ -9,6 +9,7 @@ spans AS (
     FROM meta.intervals AS i
     JOIN chain.blocks AS f ON f.number = i.from_block
     JOIN chain.blocks AS l ON l.number = i.to_block
+    WHERE i.scope NOT LIKE '%:wallets=%'
 ),
 numbered AS (
     SELECT first_time, last_time,
