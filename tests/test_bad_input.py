@@ -266,9 +266,10 @@ def test_a_ledger_held_by_another_run(half: Path, tmp_path: Path) -> None:
             until = time.monotonic() + 30
             while '"done"' not in lock.read_text() and time.monotonic() < until:
                 time.sleep(0.02)
-            for arguments in (["sync"], ["wallets"]):
+            for arguments in (["sync"], ["export", "fills", "--out", str(tmp_path / "fills.csv")]):
                 done = run(url, workspace, *arguments)
                 assert_refused(done, 75, f"process {first.pid}", "sync", "blocks", " of ", "run the same command again")
+            assert run(url, workspace, "wallets").returncode == 0
             status = json.loads(run(url, workspace, "status", "--json").stdout)
             assert (status["run"]["state"], status["run"]["pid"]) == ("running", first.pid)
             assert 0 < status["sources"][0]["done"] < status["sources"][0]["total"]

@@ -11,31 +11,35 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import pyarrow as pa
 
 from polyledger.config import Settings, load_settings
 from polyledger.config_file import toml_template
 from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
-from polyledger.domain.errors import UsageError, WorkspaceError
-from polyledger.identity.explain import explain
-from polyledger.ledger.verify import verify
-from polyledger.store.database import Database, plain_errors, user_query
+from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
+from polyledger.door.client import Door
+from polyledger.door.holding import Holding, holding
+from polyledger.door.questions import Asked, answer
+from polyledger.door.wire import DoorClosedError
+from polyledger.store.database import Database, plain_errors
 from polyledger.store.export import export
-from polyledger.sync.lock import WorkspaceLock, holder
+from polyledger.store.user_sql import user_query
+from polyledger.sync.file_imports import TRADES, TradeImport, import_document
+from polyledger.sync.gaps import DEFAULT_LIMIT
+from polyledger.sync.lock import held_by, holder
+from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.run import Run, report_document
-from polyledger.sync.scope import contracts_of
-from polyledger.sync.status import status_document
+from polyledger.sync.status import resume_command, status_document
 from polyledger.value.coverage import coverage
-from polyledger.value.methods import wallets_by_average_cost
 from polyledger.value.tables import positions_table, wallets_table
-from polyledger.value.wallets import wallet, wallets
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,9 +52,13 @@ _COUNTED: Final = (
     "fills", "matches", "share_transfers", "collateral_transfers", "position_changes", "redemptions", "conversions",
     "preparations", "resolutions", "transactions", "minor_logs", "unknown_logs",
 )  # fmt: skip
-_SECONDS_BETWEEN_NOTES: Final = 0.5
+_SECONDS_FOR_STATUS: Final = 5.0
+# How long a ledger may take to change hands: to be opened by a run that begins, or closed by one that ends.
+_SECONDS_OF_PATIENCE: Final = 5.0
+_SECONDS_BETWEEN_TRIES: Final = 0.05
 
 Progress = Callable[[dict[str, Any]], None]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -133,36 +141,90 @@ class Workspace:
         """
         self.close()
         self.init(self.path)
-        with WorkspaceLock(self.path, "sync") as lock, plain_errors(self.path / LEDGER_FILE):
-            database = self._open(read_only=False)
-            try:
-                run = Run(
-                    database,
-                    self.settings,
-                    self.path,
-                    categories=self._categories(),
-                    progress=_noting(lock, progress),
-                    budget=budget,
-                )
-                before = _counts(database)
-                report = run.execute()
-                brought = {name: count - before[name] for name, count in _counts(database).items()}
-                return report_document(report, brought, coverage(database))
-            finally:
-                database.close()
+        with plain_errors(self.path / LEDGER_FILE), self._holding("sync", progress) as held:
+            run = Run(
+                held.database,
+                self.settings,
+                self.path,
+                categories=self._categories(),
+                progress=held.progress,
+                budget=budget,
+            )
+            held.state.run_id = run.report.run_id
+            before = _counts(held.database)
+            report = run.execute()
+            brought = {name: count - before[name] for name, count in _counts(held.database).items()}
+            covered = coverage(held.database)
+            held.state.covered(covered)
+            held.state.finish(report.state)
+            return report_document(report, brought, covered)
+
+    def import_trades(
+        self,
+        files: Sequence[str | Path],
+        *,
+        columns: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Import files of trades (Parquet, CSV, JSON lines); the polyledger.import/1 document.
+
+        A file is imported whole or not at all, and one that fails does not stop the others: its state is ``failed``
+        and its message says why.
+
+        Args:
+            files: the files; they are never changed.
+            columns: theirs → ours for columns whose names are not recognised; ``-`` leaves a column out.
+            progress: called with an event as the work goes on.
+
+        Raises:
+            UsageError: `columns` maps to something that does not exist.
+            WorkspaceLockedError: another process writes this ledger.
+        """
+        began = time.monotonic()
+        self.close()
+        self.init(self.path)
+        with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
+            work = TradeImport(held.database, self.path, mapping=columns or {}, progress=held.progress)
+            reports = work.run([Path(file) for file in files])
+            return import_document(reports, TRADES, time.monotonic() - began)
 
     def status(self) -> dict[str, Any]:
         """What runs, what is done, and how to go on: the polyledger.status/1 document."""
         held = holder(self.path)
         if held is not None:
-            return status_document(self.path, held, None)
-        database = self._reader() if (self.path / LEDGER_FILE).exists() else None
-        return status_document(self.path, None, database)
+            try:
+                document = Door(self.path).ask("status", patience=_SECONDS_FOR_STATUS)
+            except DoorClosedError:  # it is just beginning or ending: its lock says the least
+                return status_document(self.path, held, None)
+            return {**document, "resume": resume_command(self.path)}
+        if not (self.path / LEDGER_FILE).exists():
+            return status_document(self.path, None, None)
+        return self._answered(
+            lambda door: {**door.ask("status"), "resume": resume_command(self.path)},
+            lambda: status_document(self.path, None, self._reader()),
+        )
+
+    def gaps(self, by: str | None = None, *, limit: int = DEFAULT_LIMIT) -> Result:
+        """What is missing, of what, and the keys on which most hangs; `by` is month, source or category."""
+        document = self._ask("gaps", by=by, limit=limit)
+        return Result(document, lambda: pa.Table.from_pylist(document["keys"]))
+
+    def plan(self, *, only: Sequence[str] = (), budget: float | None = None) -> Result:
+        """What `sync` would do, at what cost and for what gain: the polyledger.plan/1 document.
+
+        Args:
+            only: names of sources and actions to keep to.
+            budget: seconds; says how much of the plan fits in.
+        """
+        if (self.path / LEDGER_FILE).exists():
+            document = self._ask("plan", only=list(only), budget=budget)
+        else:
+            document = plan_document(make_plan(None, self.settings, only=only, budget=budget))
+        return Result(document, lambda: pa.Table.from_pylist(document["stages"]))
 
     def coverage(self, by: str | None = None) -> Result:
         """How much is attributed and resolved; `by` is month, source, category or wallet."""
-        database = self._reader()
-        return Result(coverage(database, by), lambda: database.arrow("SELECT * FROM coverage"))
+        return Result(self._ask("coverage", by=by), lambda: self.sql("SELECT * FROM coverage").arrow())
 
     def wallets(
         self,
@@ -175,34 +237,32 @@ class Workspace:
         min_coverage: float | None = None,
     ) -> Result:
         """Wallets ranked; see `polyledger.value.wallets.wallets` and, for ``average-cost``, the docs on methods."""
-        database = self._reader()
-        if method == "average-cost":
-            with plain_errors(self.path / LEDGER_FILE):
-                document = wallets_by_average_cost(
-                    database, era=era, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage
-                )
-        elif method == "settlement":
-            document = wallets(database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage)
-        else:
-            raise UsageError(f"There is no method {method!r}", "Choose settlement or average-cost")
+        document = self._ask(
+            "wallets",
+            method=method,
+            era=era,
+            order_by=order_by,
+            limit=limit,
+            category=category,
+            min_coverage=min_coverage,
+        )
         return Result(document, lambda: wallets_table(document))
 
     def wallet(self, address: str) -> Result:
         """One wallet with its categories and positions."""
-        document = wallet(self._reader(), address)
+        document = self._ask("wallet", address=address)
         return Result(document, lambda: positions_table(document))
 
     def verify(self, *, progress: Progress | None = None) -> Result:
-        """Every check of the books over everything stored."""
-        with plain_errors(self.path / LEDGER_FILE):
-            document = verify(self._reader(), progress or _ignore)
+        """Every check of the books over everything stored; without progress while another process holds the ledger."""
+        document = self._ask("verify", progress)
         columns = ("name", "status", "reason", "checked", "failed")
         rows = [{column: check[column] for column in columns} for check in document["checks"]]
         return Result(document, lambda: pa.Table.from_pylist(rows))
 
     def explain(self, identifier: str) -> Result:
         """Why a token, condition, market, transaction or fill is what it is."""
-        document = explain(self._reader(), identifier, contracts_of(self.settings))
+        document = self._ask("explain", identifier=identifier)
         return Result(document, lambda: pa.Table.from_pylist(document["claims"]))
 
     def export(
@@ -213,16 +273,64 @@ class Workspace:
         format: str | None = None,  # noqa: A002
         force: bool = False,
     ) -> dict[str, Any]:
-        """Write a view to a Parquet, CSV or JSONL file; returns {"path", "rows"}."""
+        """Write a view, or a table that projects work with, to a Parquet, CSV, JSONL or JSON file.
+
+        Args:
+            what: a key of `polyledger.store.export.EXPORTS`.
+            out: the file. It appears only when it is complete.
+            format: parquet, csv, jsonl or json; unless told, by the ending of the file.
+            force: replace a file that exists.
+
+        Returns:
+            {"path", "rows"}, and where things of the ledger have no row {"left_out": how many, "lacking": what}.
+        """
         path = Path(out)
-        return {"path": path, "rows": export(self._reader(), what, path, format=format, force=force)}
+        written = export(self._reader(), what, path, format=format, force=force)
+        document: dict[str, Any] = {"path": path, "rows": written.rows}
+        return document | ({"left_out": written.left_out, "lacking": written.lacking} if written.left_out else {})
 
     def sql(self, query: str) -> Result:
         """One read-only query over the views, without access to files, the network or settings."""
-        self.close()
-        self._refuse_while_held()
-        table = user_query(self.path / LEDGER_FILE, query)
+        table = self._answered(lambda door: door.sql(query), lambda: self._sql(query))
         return Result(_query_document(table), lambda: table)
+
+    def _sql(self, query: str) -> pa.Table:
+        self.close()  # the engine opens a file in one way at a time
+        return user_query(self.path / LEDGER_FILE, query)
+
+    def _ask(self, name: str, progress: Progress | None = None, /, **arguments: Any) -> dict[str, Any]:
+        """The document that answers a question of `polyledger.door.questions`, from whoever has the ledger."""
+        return self._answered(
+            lambda door: door.ask(name, arguments),
+            lambda: answer(
+                Asked(self._reader(), self.settings, self.path, progress or (lambda _event: None)), name, arguments
+            ),
+        )
+
+    def _answered(self, there: Callable[[Door], Answer], here: Callable[[], Answer]) -> Answer:
+        """`there` while another process holds the ledger, else `here`; tries again while it changes hands.
+
+        Raises:
+            WorkspaceLockedError: a process holds the ledger and does not answer.
+        """
+        patience = time.monotonic() + _SECONDS_OF_PATIENCE
+        strangers = False
+        while True:
+            if self._database is None and holder(self.path) is not None:
+                try:
+                    return there(Door(self.path))
+                except DoorClosedError:
+                    if time.monotonic() > patience:
+                        raise held_by(self.path) from None
+            else:
+                try:
+                    return here()
+                except WorkspaceLockedError:
+                    # A run that began or ended in this moment is worth another try; another program is not.
+                    if strangers or time.monotonic() > patience:
+                        raise
+                    strangers = holder(self.path) is None
+            time.sleep(_SECONDS_BETWEEN_TRIES)
 
     def _categories(self) -> CategoryTable:
         file = self.path / CATEGORIES_FILE
@@ -232,19 +340,20 @@ class Workspace:
 
     def _reader(self) -> Database:
         if self._database is None:
-            self._refuse_while_held()
             if not (self.path / LEDGER_FILE).exists():
                 raise WorkspaceError(
                     f"There is no ledger in {self.path}", f"Run 'polyledger -w {self.path} sync' first"
                 )
-            self._database = self._open(read_only=True)
+            try:
+                self._database = self._open(read_only=True)
+            except WorkspaceLockedError as error:
+                if holder(self.path) is not None:
+                    raise held_by(self.path) from error
+                raise
         return self._database
 
-    def _refuse_while_held(self) -> None:
-        if holder(self.path) is not None:
-            # Taking the lock says who holds it; when that process has just ended, all is well.
-            with WorkspaceLock(self.path, "look"):
-                return
+    def _holding(self, doing: str, progress: Progress | None) -> AbstractContextManager[Holding]:
+        return holding(self.path, self.settings, doing, lambda: self._open(read_only=False), progress)
 
     def _open(self, *, read_only: bool) -> Database:
         storage = self.settings.storage
@@ -268,26 +377,6 @@ def open(path: str | Path | None = None, *, settings: Settings | None = None) ->
 
 def _counts(database: Database) -> dict[str, int]:
     return {name: int(database.query(f"SELECT count(*) FROM chain.{name}")[0][0]) for name in _COUNTED}
-
-
-def _noting(lock: WorkspaceLock, progress: Progress | None) -> Progress:
-    """Passes progress on, and writes it into the lock now and then for whoever finds the ledger held."""
-    last = 0.0
-
-    def report(event: dict[str, Any]) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= _SECONDS_BETWEEN_NOTES:
-            lock.note(event)
-            last = now
-        if progress is not None:
-            progress(event)
-
-    return report
-
-
-def _ignore(_event: Mapping[str, Any]) -> None:
-    return None
 
 
 def _query_document(table: pa.Table) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from polyledger.cli.import_command import import_files
+from polyledger.cli.planning import gaps, plan
 from polyledger.cli.progress import ProgressReport
 from polyledger.cli.session import Session, exit_code_of_state, program_name
 from polyledger.domain.errors import PolyledgerError, UsageError
@@ -20,7 +22,19 @@ __all__ = ["COMMANDS", "interrupted"]
 
 Given = Annotated[Session, Parameter(parse=False)]
 
-WHAT_TO_EXPORT = Literal["fills", "journal", "positions", "wallets", "conditions", "markets"]
+WHAT_TO_EXPORT = Literal[
+    "fills",
+    "journal",
+    "positions",
+    "wallets",
+    "conditions",
+    "markets",
+    "mapping",
+    "markets-dim",
+    "events-dim",
+    "resolutions",
+    "wallet-category-breakdown",
+]
 ORDERS = Literal["realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "win_rate"]
 
 
@@ -207,16 +221,22 @@ def export(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="The file to write.")],
     format: Annotated[
-        Literal["parquet", "csv", "jsonl"] | None, Parameter(help="Unless told, by the ending of the file.")
+        Literal["parquet", "csv", "jsonl", "json"] | None, Parameter(help="Unless told, by the ending of the file.")
     ] = None,
     force: Annotated[bool, Parameter(negative="", show_default=False, help="Replace a file that exists.")] = False,
     session: Given,
 ) -> None:
-    """Write fills, journal, positions, wallets, conditions or markets to a file, sorted by their ids."""
+    """Write what the ledger holds to a file, sorted by its ids; the file appears only when it is complete.
+
+    Fills, journal, positions, wallets, conditions and markets are views of the ledger, amounts in millionths. The
+    others have the shapes that projects around Polymarket work with, amounts in USDC.
+    """
     from polyledger.cli import views
 
     with session.open() as workspace:
         document = workspace.export(what, out, format=format, force=force)
+    if "left_out" in document:
+        session.say(f"{document['left_out']:,} {document['lacking']} are left out.")
     session.emit({"schema": "polyledger.export/1", **document, "path": str(document["path"])}, views.export)
 
 
@@ -257,6 +277,8 @@ def interrupted(session: Session) -> str:
     """The last line of a command that was stopped: what is saved and which command goes on."""
     if session.command == "demo":
         return f"Interrupted; what was fetched is in {session.workspace}. To start again: {program_name()} demo"
+    if session.command == "import":
+        return f"Interrupted; every file that was finished is imported, and nothing of others. {_run_again(session)}"
     if session.command != "sync":
         return f"Interrupted; the workspace is unchanged. To run it again: {session.again(session.command)}"
     event = session.progress.last if session.progress is not None else None
@@ -267,10 +289,17 @@ def interrupted(session: Session) -> str:
     return f"Interrupted; every batch that was finished is saved{seen}. To go on: {session.again('sync')}"
 
 
+def _run_again(session: Session) -> str:
+    return f"To go on, give the same files again: {session.again('import FILE…')}"
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "init": init,
     "doctor": doctor,
+    "import": import_files,
+    "gaps": gaps,
+    "plan": plan,
     "sync": sync,
     "status": status,
     "verify": verify,

@@ -18,6 +18,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "demo": ("polyledger demo", "polyledger demo --keep my-demo"),
     "init": ("polyledger -w my-ledger init",),
     "doctor": ("polyledger -w my-ledger doctor",),
+    "import": (
+        "polyledger -w my-ledger import trades.parquet more-trades.csv.gz",
+        "polyledger -w my-ledger import dump.jsonl.zst --map ticket=transaction --map note=-",
+    ),
+    "gaps": ("polyledger gaps --by month", "polyledger gaps --limit 100 --json"),
+    "plan": ("polyledger plan --budget 6h", "polyledger plan --only gamma markets --detailed-exitcode"),
     "sync": ("polyledger -w my-ledger sync", "polyledger -w my-ledger sync --from 84902353 --to finalized"),
     "status": ("polyledger -w my-ledger status --json",),
     "verify": ("polyledger -w my-ledger verify",),
@@ -28,7 +34,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "polyledger wallets --method average-cost --era v1 --json",
     ),
     "wallet": ("polyledger wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29",),
-    "export": ("polyledger export fills --out fills.parquet", "polyledger export wallets -o wallets.csv --force"),
+    "export": (
+        "polyledger export fills --out fills.parquet",
+        "polyledger export mapping --out market_id_lookup_results.json",
+        "polyledger export wallet-category-breakdown -o breakdown.csv --force",
+    ),
     "sql": ('polyledger sql "SELECT category, count(*) FROM markets GROUP BY ALL"',),
     "replica": ("polyledger replica --port 8545", "polyledger replica --port 8545 --faults faults.toml"),
     "version": ("polyledger version",),
@@ -53,7 +63,7 @@ FOOT = """\
 | 0 | done |
 | 1 | handled failure: a check of the books fails, a source refused for good |
 | 2 | usage or configuration |
-| 3 | below what was asked: `coverage --fail-under` |
+| 3 | below what was asked: `coverage --fail-under`, or something to do with `plan --detailed-exitcode` |
 | 4 | stopped early (budget or partial failure), saved; the same command goes on |
 | 75 | an upstream is unavailable or another process holds the ledger; try again later |
 | 130 | interrupted, saved; the same command goes on |

@@ -18,7 +18,7 @@ from polyledger.store.keys import CONDITIONS, TOKENS, KeyMap, append, intern, kn
 
 
 def link_pairs(connection: duckdb.DuckDBPyConnection, pairs: pa.Table) -> int:
-    """Derive and store the tokens of each (condition, collateral) that has none yet.
+    """Derive and store the tokens of each (condition, collateral) that has not all of them yet.
 
     Args:
         connection: the writing connection, inside a transaction.
@@ -39,7 +39,8 @@ def link_pairs(connection: duckdb.DuckDBPyConnection, pairs: pa.Table) -> int:
             JOIN dim.conditions AS c ON c.condition = p.condition
             JOIN dim.accounts AS a ON a.account = p.collateral
             WHERE NOT EXISTS (
-                SELECT 1 FROM dim.tokens AS t WHERE t.condition = p.condition AND t.collateral = p.collateral)
+                SELECT 1 FROM dim.tokens AS t WHERE t.condition = p.condition AND t.collateral = p.collateral
+                AND t.outcome_index = p.slots - 1)
             GROUP BY p.condition, p.collateral ORDER BY p.condition
             """
         ).to_arrow_table()
@@ -51,7 +52,7 @@ def link_pairs(connection: duckdb.DuckDBPyConnection, pairs: pa.Table) -> int:
         ids = _words(group.column("condition_id"))
         derived = position_ids(ids, slots, [address])[:, 0]  # (n, slots, 32)
         count = len(ids)
-        linked += _store(
+        linked += store_links(
             connection,
             derived.reshape(count * slots, 32),
             np.repeat(group.column("condition").to_numpy(), slots),
@@ -69,7 +70,7 @@ def link_protocol_tokens(connection: duckdb.DuckDBPyConnection, tokens: pa.Array
         return 0
     conditions = pa.array([position.condition for _, position in found], pa.binary(32))
     keys = intern(connection, CONDITIONS, pc.unique(conditions)).of(conditions)
-    return _store(
+    return store_links(
         connection,
         np.frombuffer(b"".join(word for word, _ in found), np.uint8).reshape(-1, 32),
         keys.to_numpy(),
@@ -90,13 +91,21 @@ def intern_tokens(connection: duckdb.DuckDBPyConnection, values: pa.Array) -> Ke
     return KeyMap(values, keys)
 
 
-def _store(
+def store_links(
     connection: duckdb.DuckDBPyConnection,
     derived: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
     conditions: np.ndarray[tuple[int, ...], np.dtype[np.int32]],
     outcomes: np.ndarray[tuple[int, ...], np.dtype[np.int32]],
     collaterals: np.ndarray[tuple[int, ...], np.dtype[np.int32]],
 ) -> int:
+    """Store tokens with the condition key, outcome and collateral key they were derived from; returns how many.
+
+    Args:
+        connection: the writing connection, inside a transaction.
+        derived: (n, 32) bytes, distinct. Whoever calls has derived them: nothing is checked here.
+        conditions, outcomes, collaterals: n each. Of one condition and collateral either all outcomes from 0 up are
+            given, or none.
+    """
     words = pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(32), len(derived), [None, pa.py_buffer(np.ascontiguousarray(derived).tobytes())]
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import duckdb
 import pyarrow as pa
@@ -17,7 +17,6 @@ import pyarrow as pa
 from polyledger.domain.errors import (
     PolyledgerError,
     StorageFullError,
-    UsageError,
     WorkspaceError,
     WorkspaceLockedError,
     WorkspaceVersionError,
@@ -61,6 +60,9 @@ MODELS: Final = (
     "book/known_conditions",
     "book/imported_events",
     "book/all_holdings",
+    "book/condition_trades",
+    "book/condition_tokens",
+    "book/exported_conditions",
     "book/token_facts",
     "book/transferred_values",
     "book/token_positions",
@@ -110,7 +112,7 @@ def plain_errors(path: Path | str) -> Iterator[None]:
                 f"Another process has {path} open ({text.splitlines()[0]})",
                 "Wait until it ends or stop it, then run the same command again",
             ) from error
-        if _is_damage(error):
+        if is_damage(error):
             raise WorkspaceError(
                 f"{path} cannot be read or written as a ledger ({text.splitlines()[0]})",
                 "Check that it is a polyledger workspace and that you may read and write it; "
@@ -120,7 +122,8 @@ def plain_errors(path: Path | str) -> Iterator[None]:
         raise
 
 
-def _is_damage(error: duckdb.Error) -> bool:
+def is_damage(error: duckdb.Error) -> bool:
+    """Whether the file is to blame."""
     text = str(error).lower()
     return isinstance(error, _DAMAGE) or "wal file" in text or "checksum" in text
 
@@ -155,7 +158,7 @@ class Database:
         try:
             with plain_errors(path):
                 self.connection.execute(_QUIET)
-                _check_format(self.connection, path)
+                check_format(self.connection, path)
         except PolyledgerError:
             self.connection.close()
             raise
@@ -179,6 +182,18 @@ class Database:
         cursor = self.connection.cursor()
         cursor.execute(_QUIET)
         return cursor
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """The last committed state, the same for every query until the end, while another thread writes."""
+        connection = self.cursor()
+        try:
+            connection.execute("BEGIN TRANSACTION")
+            yield Snapshot(self.path, connection)
+        finally:
+            with suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
+            connection.close()
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """All rows of a small result."""
@@ -208,12 +223,50 @@ class Database:
         self.connection.execute("DELETE FROM meta.settings WHERE name = ?", [name])
         self.connection.execute("INSERT INTO meta.settings VALUES (?, ?)", [name, value])
 
+    def forbid_files(self) -> None:
+        """Switch off access to other files, the network and extensions, for this process and for good.
+
+        From here on the engine reads and writes the ledger alone; Arrow tables come in through `register`.
+        """
+        self.connection.execute("SET enable_external_access = false")
+
     def close(self) -> None:
         """Write everything down and let go of the file."""
         self.connection.close()
 
 
-def _check_format(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+class _Kept:
+    """A connection that survives its users: they may close it, the snapshot it belongs to goes on."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def close(self) -> None:
+        """Nothing: the snapshot closes it."""
+
+
+class Snapshot(Database):
+    """One committed state of a ledger, read through a single connection by one thread. See `Database.snapshot`."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self.path = path
+        self.read_only = True
+        self.write_lock = threading.RLock()
+        self.connection = connection
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """The one connection; closing it does nothing."""
+        return cast("duckdb.DuckDBPyConnection", _Kept(self.connection))
+
+    def close(self) -> None:
+        """Nothing: the ledger stays open for who opened it."""
+
+
+def check_format(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raise WorkspaceError unless the file is a ledger in the format that this version keeps."""
     tables = connection.execute(
         "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'meta' AND table_name = 'format'"
     ).fetchall()
@@ -261,37 +314,3 @@ def _create(path: Path) -> None:
     finally:
         connection.close()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def user_query(path: Path, sql: str) -> pa.Table:
-    """Run a user's SQL read-only on a connection of its own, with access to files and the network switched off."""
-    if not path.exists():
-        raise WorkspaceError(f"There is no ledger at {path}", "Run 'polyledger sync' in this workspace first")
-    with plain_errors(path):
-        connection = duckdb.connect(str(path), read_only=True)
-        try:
-            _check_format(connection, path)
-            return locked_query(connection, sql)
-        finally:
-            connection.close()
-
-
-def locked_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
-    """Run one read-only statement on `connection`, after switching off access to files, network and settings."""
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-    try:
-        statements = connection.extract_statements(sql)
-        if len(statements) != 1:
-            raise UsageError(f"This is {len(statements)} SQL statements, not one", "Give one query at a time")
-        relation = connection.sql(sql)
-        if relation is None:
-            raise UsageError("This statement returns no rows", "Give a query, such as SELECT … FROM fills")
-        return relation.to_arrow_table()
-    except duckdb.Error as error:
-        if _is_damage(error):
-            raise  # the file is to blame, not the query
-        raise UsageError(
-            f"The query was refused: {str(error).strip()}",
-            "The ledger is read-only for SQL and files cannot be reached; 'SHOW TABLES' lists what can be read",
-        ) from error

@@ -1,8 +1,7 @@
-"""Claims of HTTP sources about markets and events: append-only rows, each with its evidence and its verdict."""
+"""What is still to be asked of HTTP sources about markets and events, and the category table in force."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,7 +9,6 @@ import duckdb
 import pyarrow as pa
 
 from polyledger.domain.categories import CategoryTable
-from polyledger.domain.records import EventRecord, MarketRecord
 from polyledger.store.keys import append
 
 _ASK_AGAIN_AFTER: Final = timedelta(days=1)
@@ -56,101 +54,13 @@ def events_without(connection: duckdb.DuckDBPyConnection, source: str) -> list[s
     rows = connection.execute(
         """
         SELECT DISTINCT m.event_id FROM claim.markets AS m
-        WHERE m.event_id IS NOT NULL AND m.verdict <> 'refuted' AND NOT EXISTS (
+        WHERE m.event_id IS NOT NULL AND m.verdict NOT IN ('refuted', 'quarantined') AND NOT EXISTS (
             SELECT 1 FROM meta.lookups AS k WHERE k.source = ? AND k.kind = 'event' AND k.lookup_key = m.event_id)
         ORDER BY m.event_id
         """,
         [source],
     ).fetchall()
     return [str(row[0]) for row in rows]
-
-
-def tokens_of(
-    connection: duckdb.DuckDBPyConnection, conditions: Sequence[str]
-) -> dict[str, tuple[int, dict[int, set[str]]]]:
-    """For each condition id: its key, and the proven token ids of each outcome index."""
-    wanted = pa.table({"id": pa.array([bytes.fromhex(value[2:]) for value in conditions], pa.binary())})
-    connection.register("batch_conditions", wanted)
-    try:
-        rows = connection.execute(
-            """
-            SELECT '0x' || lower(hex(c.condition_id)), c.condition, t.outcome_index, t.token_id
-            FROM batch_conditions AS b JOIN dim.conditions AS c ON c.condition_id = b.id
-            LEFT JOIN dim.tokens AS t ON t.condition = c.condition
-            """
-        ).fetchall()
-    finally:
-        connection.unregister("batch_conditions")
-    result: dict[str, tuple[int, dict[int, set[str]]]] = {}
-    for condition_id, key, outcome_index, token_id in rows:
-        outcomes = result.setdefault(condition_id, (int(key), {}))[1]
-        if outcome_index is not None:
-            outcomes.setdefault(int(outcome_index), set()).add(token_id)
-    return result
-
-
-def add_market(
-    connection: duckdb.DuckDBPyConnection, condition: int, record: MarketRecord, verdict: str, evidence_id: int
-) -> None:
-    """Append what a source says of the market of `condition` (a key)."""
-    connection.execute(
-        "INSERT INTO claim.markets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            record.source,
-            condition,
-            record.market_id,
-            record.question,
-            record.slug,
-            _array(record.outcomes),
-            _array(record.token_ids),
-            record.event_id,
-            record.category,
-            _array(record.tags),
-            record.neg_risk,
-            record.neg_risk_market_id,
-            record.closed,
-            _day(record.end_date),
-            record.question_id,
-            record.start_date,
-            record.end_date,
-            record.closed_time,
-            record.volume,
-            verdict,
-            evidence_id,
-            _now(),
-        ],
-    )
-
-
-def add_event(connection: duckdb.DuckDBPyConnection, record: EventRecord, evidence_id: int) -> None:
-    """Append what a source says of an event."""
-    connection.execute(
-        "INSERT INTO claim.events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            record.source,
-            record.event_id,
-            record.title,
-            record.slug,
-            record.category,
-            _array(record.tags),
-            record.series_slug,
-            record.neg_risk_market_id,
-            record.closed,
-            record.start_date,
-            record.end_date,
-            evidence_id,
-            _now(),
-        ],
-    )
-
-
-def add_lookup(
-    connection: duckdb.DuckDBPyConnection, source: str, kind: str, key: str, *, outcome: str, evidence_id: int | None
-) -> None:
-    """Note that a key was asked for, and what came of it."""
-    connection.execute(
-        "INSERT INTO meta.lookups VALUES (?, ?, ?, ?, ?, ?)", [source, kind, key, outcome, evidence_id, _now()]
-    )
 
 
 def forget_lookups(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> None:
@@ -192,14 +102,6 @@ def use_categories(connection: duckdb.DuckDBPyConnection, table: CategoryTable) 
         ),
     )
     return True
-
-
-def _array(values: tuple[str, ...] | None) -> list[str] | None:
-    return None if values is None else list(values)
-
-
-def _day(seconds: int | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
 def _now() -> datetime:

@@ -38,7 +38,7 @@ class WorkspaceLock:
             ) from error
         if not _locked(descriptor):
             os.close(descriptor)
-            raise WorkspaceLockedError(*_held_by(self._path.parent))
+            raise held_by(self._path.parent)
         self._descriptor = descriptor
         try:
             self.note({})
@@ -106,13 +106,15 @@ def _state(descriptor: int) -> dict[str, Any]:
     return state if isinstance(state, dict) else {}
 
 
-def _held_by(workspace: Path) -> tuple[str, str]:
+def held_by(workspace: Path) -> WorkspaceLockedError:
+    """The error that says who holds the workspace, doing what, and how far it is."""
     state = holder(workspace) or {}
     progress = state.get("progress", {})
     done, total, unit = progress.get("done"), progress.get("total"), progress.get("unit", "")
     far = f", at {done:,} of {total:,} {unit}".rstrip() if done is not None and total else ""
     stage = f" ({progress['stage']}{far})" if progress.get("stage") else ""
-    what = (
-        f"The ledger in {workspace} is held by process {state.get('pid', '?')}: {state.get('doing', 'a writer')}{stage}"
+    return WorkspaceLockedError(
+        f"The ledger in {workspace} is held by process {state.get('pid', '?')}: "
+        f"{state.get('doing', 'a writer')}{stage}",
+        "Wait until it ends, or stop it with Ctrl-C or 'kill' (that is safe); then run the same command again",
     )
-    return what, "Wait until it ends, or stop it with Ctrl-C or 'kill' (that is safe); then run the same command again"

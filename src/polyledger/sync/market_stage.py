@@ -5,21 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
-import duckdb
-
 from polyledger.domain.errors import PolyledgerError, WorkspaceError
-from polyledger.domain.records import Lookup, MarketRecord
-from polyledger.identity.claims import market_verdict
-from polyledger.sources.answers import Answer, Evidence
+from polyledger.domain.records import MarketRecord
+from polyledger.sources.answers import Answer
 from polyledger.sources.clob import ClobSource
 from polyledger.sources.gamma import GammaSource
 from polyledger.sources.lookups import Kind, LookupSource, one_by_one
-from polyledger.store import evidence as evidence_store
 from polyledger.store import market_claims
 from polyledger.store.database import Database
+from polyledger.sync.claim_writer import ClaimWriter
 
 # Answers are committed in groups of this size: a kill loses at most one group, which is asked for again.
 _GROUP: Final = 500
@@ -45,15 +41,12 @@ class MarketStage:
     """Asks for markets and events of conditions that have not been asked for yet. A source that fails stops alone."""
 
     database: Database
-    evidence_folder: Path
-    run_id: str
+    writer: ClaimWriter
     progress: Progress
     gamma: GammaSource | None
     clob: ClobSource | None
     deadline: float | None = None
     outcomes: list[SourceOutcome] = field(default_factory=list)
-    _evidence_ids: dict[tuple[str, str], int] = field(default_factory=dict)
-    _events_seen: set[tuple[str, int]] = field(default_factory=set)
 
     async def run(self) -> list[SourceOutcome]:
         """Ask every enabled source for what it has not been asked for."""
@@ -109,71 +102,15 @@ class MarketStage:
 
     async def _events(self, outcome: SourceOutcome, answers: AsyncIterator[Answer[Any]], total: int) -> None:
         group = [answer async for answer in answers]
-        with self.database.transaction() as connection:
-            for answer in group:
-                evidence_id = self._keep(answer.evidence)
-                if answer.asked:
-                    market_claims.add_lookup(
-                        connection, outcome.source, "event", answer.key, outcome=answer.state, evidence_id=evidence_id
-                    )
-                if answer.record is not None and evidence_id is not None:
-                    market_claims.add_event(connection, answer.record, evidence_id)
+        self.writer.commit(outcome.source, "event", group)
         self.progress({"stage": outcome.source, "done": len(group), "total": total, "unit": "events"})
 
     def _commit_markets(self, outcome: SourceOutcome, group: Sequence[Answer[MarketRecord]]) -> None:
         if not group:
             return
-        with self.database.transaction() as connection:
-            known = market_claims.tokens_of(connection, [answer.key for answer in group if answer.asked])
-            for answer in group:
-                evidence_id = self._keep(answer.evidence)
-                if answer.asked:
-                    self._add_lookup(connection, outcome.source, "market", answer, evidence_id)
-                    self._count(outcome, answer.state)
-                if answer.record is None or evidence_id is None or answer.key not in known:
-                    continue
-                condition, tokens = known[answer.key]
-                verdict = market_verdict(answer.record, tokens)
-                market_claims.add_market(connection, condition, answer.record, verdict, evidence_id)
-                event = answer.record.event
-                # One page names an event once per market of it: one claim is enough.
-                if event is not None and (event.event_id, evidence_id) not in self._events_seen:
-                    self._events_seen.add((event.event_id, evidence_id))
-                    market_claims.add_event(connection, event, evidence_id)
-
-    def _keep(self, pieces: Sequence[Evidence]) -> int | None:
-        """Keep the bodies an answer rests on; the id of the last one, which is the one that decided."""
-        newest: int | None = None
-        for piece in pieces:
-            key = (piece.digest, repr(piece.params))
-            if key not in self._evidence_ids:
-                digest = evidence_store.keep_body(self.evidence_folder, piece.body)
-                self._evidence_ids[key] = evidence_store.record(
-                    self.database.connection,
-                    source=piece.source,
-                    url=piece.url,
-                    params=piece.params,
-                    status=piece.status,
-                    digest=digest,
-                    received_at=piece.received_at,
-                    run_id=self.run_id,
-                )
-            newest = self._evidence_ids[key]
-        return newest
-
-    @staticmethod
-    def _add_lookup(
-        connection: duckdb.DuckDBPyConnection, source: str, kind: str, answer: Answer[Any], evidence_id: int | None
-    ) -> None:
-        market_claims.add_lookup(
-            connection, source, kind, answer.key, outcome=str(answer.state), evidence_id=evidence_id
-        )
-
-    @staticmethod
-    def _count(outcome: SourceOutcome, state: Lookup) -> None:
-        outcome.asked += 1
-        name = str(state)
-        setattr(outcome, name, getattr(outcome, name) + 1)
+        counts = self.writer.commit(outcome.source, "market", group)
+        for name in ("asked", "found", "not_found", "refused", "schema_mismatch"):
+            setattr(outcome, name, getattr(outcome, name) + getattr(counts, name))
 
     def _report(self, outcome: SourceOutcome, unit: str, total: int) -> None:
         self.progress({"stage": outcome.source, "done": outcome.asked, "total": total, "unit": unit})

@@ -27,6 +27,7 @@ from polyledger.store.database import Database
 from polyledger.store.market_claims import use_categories
 from polyledger.sync.chain_batches import finalized_border
 from polyledger.sync.chain_stage import ChainOutcome, ChainStage
+from polyledger.sync.claim_writer import ClaimWriter
 from polyledger.sync.compaction import fold_holdings
 from polyledger.sync.market_stage import MarketStage, SourceOutcome
 from polyledger.sync.scope import claim_scope, contracts_of
@@ -112,8 +113,9 @@ class Run:
                 await self._chain(await self._client(stack, "chain", None))
             stage = MarketStage(
                 self._database,
-                self._workspace / EVIDENCE_FOLDER,
-                self.report.run_id,
+                ClaimWriter(
+                    self._database, self._workspace / EVIDENCE_FOLDER, self.report.run_id, contracts_of(settings)
+                ),
                 self._progress,
                 gamma=await self._gamma(stack, settings.gamma),
                 clob=await self._clob(stack, settings.clob),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from polyledger.store.database import Database
+from polyledger.sync.run_state import RunState
 from polyledger.value.coverage import coverage
 
 Document = dict[str, Any]
@@ -16,14 +18,14 @@ Document = dict[str, Any]
 
 def status_document(workspace: Path, held: Document | None, database: Database | None) -> Document:
     """The document; `held` is what the process that holds the ledger wrote down, `database` an open idle ledger."""
-    resume = f"polyledger -w {quote(str(workspace))} sync"
     document: Document = {
         "schema": "polyledger.status/1",
         "run": {"id": None, "state": "idle", "pid": None, "started": None},
         "sources": [],
         "coverage": {},
         "projected": {},
-        "resume": resume,
+        "messages": [],
+        "resume": resume_command(workspace),
     }
     if held is not None:
         document["run"] = {
@@ -51,6 +53,30 @@ def status_document(workspace: Path, held: Document | None, database: Database |
         document["sources"] = _sources(database, first, last, json.loads(requests))
     document["coverage"] = coverage(database)
     return document
+
+
+def running_document(workspace: Path, state: RunState) -> Document:
+    """The document of a run under way in this process, from what it knows of itself; asks the ledger nothing."""
+    return {
+        "schema": "polyledger.status/1",
+        "run": {
+            "id": state.run_id,
+            "state": state.state,
+            "pid": os.getpid(),
+            "started": _moment(state.started),
+            "doing": state.doing,
+        },
+        "sources": state.sources(),
+        "coverage": state.coverage(),
+        "projected": state.projected(),
+        "messages": state.messages(),
+        "resume": resume_command(workspace),
+    }
+
+
+def resume_command(workspace: Path) -> str:
+    """The command that goes on in this workspace."""
+    return f"polyledger -w {quote(str(workspace))} sync"
 
 
 def _sources(database: Database, first: int | None, last: int | None, requests: dict[str, int]) -> list[Document]:

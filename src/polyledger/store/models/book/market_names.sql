@@ -3,14 +3,14 @@
 CREATE VIEW book.market_names AS
 WITH latest AS (
     SELECT source, condition, max(evidence_id) AS evidence_id
-    FROM claim.markets WHERE verdict <> 'refuted' GROUP BY source, condition
+    FROM claim.markets WHERE verdict NOT IN ('refuted', 'quarantined') GROUP BY source, condition
 ),
 -- A source may name several markets for one condition in one answer: the lowest id stands, the others stay claims.
 chosen AS (
     SELECT m.source, m.condition, m.evidence_id, min(coalesce(m.market_id, '')) AS market_id
     FROM claim.markets AS m
     JOIN latest AS l ON l.source = m.source AND l.condition = m.condition AND l.evidence_id = m.evidence_id
-    WHERE m.verdict <> 'refuted'
+    WHERE m.verdict NOT IN ('refuted', 'quarantined')
     GROUP BY m.source, m.condition, m.evidence_id
 ),
 current AS (

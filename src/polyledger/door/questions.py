@@ -1,0 +1,122 @@
+"""What can be asked of a ledger: one table, used by a workspace that opens the file and by the process that holds it.
+
+A question is a function of what was opened and of plain arguments (what JSON can carry), and gives a document. Whatever
+is listed in `QUESTIONS` works while a run goes on, in another process, with the same result and the same errors.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from polyledger.config import Settings
+from polyledger.domain.errors import UsageError
+from polyledger.identity.explain import explain
+from polyledger.ledger.verify import verify
+from polyledger.store.database import Database, plain_errors
+from polyledger.sync.gaps import DEFAULT_LIMIT, gaps
+from polyledger.sync.planning import make_plan, plan_document
+from polyledger.sync.scope import contracts_of
+from polyledger.value.coverage import coverage
+from polyledger.value.methods import wallets_by_average_cost
+from polyledger.value.wallets import wallet, wallets
+
+Document = dict[str, Any]
+Progress = Callable[[dict[str, Any]], None]
+
+
+def _ignore(_event: Mapping[str, Any]) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a question is put to: a ledger that can be read, and the settings and folder it is kept with."""
+
+    database: Database
+    settings: Settings
+    workspace: Path
+    progress: Progress = _ignore
+
+
+Question = Callable[..., Document]
+
+
+def _coverage(asked: Asked, by: str | None = None) -> Document:
+    return coverage(asked.database, by)
+
+
+def _wallets(
+    asked: Asked,
+    *,
+    method: str = "settlement",
+    era: str | None = None,
+    order_by: str = "realized_pnl",
+    limit: int | None = None,
+    category: str | None = None,
+    min_coverage: float | None = None,
+) -> Document:
+    if method == "average-cost":
+        return wallets_by_average_cost(
+            asked.database, era=era, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage
+        )
+    if method == "settlement":
+        return wallets(asked.database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage)
+    raise UsageError(f"There is no method {method!r}", "Choose settlement or average-cost")
+
+
+def _wallet(asked: Asked, address: str) -> Document:
+    return wallet(asked.database, address)
+
+
+def _gaps(asked: Asked, by: str | None = None, limit: int = DEFAULT_LIMIT) -> Document:
+    return gaps(asked.database, by, limit=limit)
+
+
+def _plan(asked: Asked, only: Sequence[str] = (), budget: float | None = None) -> Document:
+    return plan_document(make_plan(asked.database, asked.settings, only=only, budget=budget))
+
+
+def _verify(asked: Asked) -> Document:
+    return verify(asked.database, asked.progress)
+
+
+def _explain(asked: Asked, identifier: str) -> Document:
+    return explain(asked.database, identifier, contracts_of(asked.settings))
+
+
+QUESTIONS: Final[dict[str, Question]] = {
+    "coverage": _coverage,
+    "explain": _explain,
+    "gaps": _gaps,
+    "plan": _plan,
+    "verify": _verify,
+    "wallet": _wallet,
+    "wallets": _wallets,
+}
+
+
+def answer(asked: Asked, name: str, arguments: Mapping[str, Any]) -> Document:
+    """The document that answers the question `name`.
+
+    Raises:
+        UsageError: there is no such question, or it does not take these arguments.
+    """
+    question = QUESTIONS.get(name)
+    if question is None:
+        raise UsageError(
+            f"The process that holds the ledger cannot answer {name!r}",
+            "It may run another version of polyledger; ask again when it has ended",
+        )
+    try:
+        inspect.signature(question).bind(asked, **arguments)
+    except TypeError as error:
+        raise UsageError(
+            f"The question {name!r} cannot be put this way ({error})",
+            "The process that holds the ledger may run another version of polyledger; ask again when it has ended",
+        ) from error
+    with plain_errors(asked.database.path):
+        return question(asked, **arguments)

@@ -1,0 +1,83 @@
+"""The records of a batch of answers, sorted by what they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from polyledger.domain.records import EventRecord, FillRecord, MarketRecord, ResolutionRecord, TokenRecord
+from polyledger.identity import quarantine
+from polyledger.identity.proofs import CLAIMED, PROVEN, QUARANTINED
+from polyledger.identity.quarantine import Mask
+from polyledger.sources.answers import Answer
+
+
+@dataclass
+class Records:
+    """The records of a batch by what they are about, each with its evidence and the place of its answer."""
+
+    tokens: list[tuple[TokenRecord, int, int]] = field(default_factory=list)
+    markets: list[tuple[MarketRecord, int, int]] = field(default_factory=list)
+    resolutions: list[tuple[ResolutionRecord, int, int]] = field(default_factory=list)
+    events: list[tuple[EventRecord, int]] = field(default_factory=list)
+    fills: list[tuple[FillRecord, int]] = field(default_factory=list)
+    foreign: set[int] = field(default_factory=set)  # places of answers that carry another key, or are set aside
+
+    def foreign_rows(self, rows: Sequence[tuple[Any, int, int]]) -> Mask:
+        """Which of these rows belong to an answer that carries another key."""
+        return np.array([place in self.foreign for _, _, place in rows], np.bool_)
+
+    def take_settlements(
+        self,
+        rows: Sequence[tuple[TokenRecord | MarketRecord, int, int]],
+        verdicts: Sequence[str],
+        settled: dict[tuple[ResolutionRecord, int], str],
+    ) -> None:
+        """Add what the rows say of resolutions; what is not believed of a row is not believed of its settlement."""
+        for (record, kept, place), verdict in zip(rows, verdicts, strict=True):
+            if verdict == QUARANTINED:
+                self.foreign.add(place)
+            settlement = settlement_of(record)
+            if settlement is not None and settled.get((settlement, kept), CLAIMED) == CLAIMED:
+                settled[settlement, kept] = CLAIMED if verdict == PROVEN else verdict
+
+
+def sort_in(batch: Records, answer: Answer[Any], record: object, kept: int, place: int) -> None:
+    """Put one record of an answer where it belongs; what does not carry the key that was asked for is foreign."""
+    match record:
+        case TokenRecord():
+            batch.tokens.append((record, kept, place))
+        case MarketRecord():
+            if record.condition_id is None:
+                if record.event is not None:
+                    batch.events.append((record.event, kept))
+                return
+            batch.markets.append((record, kept, place))
+        case ResolutionRecord():
+            batch.resolutions.append((record, kept, place))
+        case EventRecord():
+            if answer.asked and answer.key and not quarantine.echoes(answer.key, record):
+                batch.foreign.add(place)
+                return
+            batch.events.append((record, kept))
+            return
+        case FillRecord():
+            if not answer.asked or record.transaction_hash == answer.key:
+                batch.fills.append((record, kept))
+            else:
+                batch.foreign.add(place)
+            return
+        case _:
+            raise TypeError(f"{type(record).__name__} is no claim")
+    if answer.asked and answer.key and not quarantine.echoes(answer.key, record):
+        batch.foreign.add(place)
+
+
+def settlement_of(record: TokenRecord | MarketRecord) -> ResolutionRecord | None:
+    if record.condition_id is None or record.settlement is None:
+        return None
+    closed = record.closed_time if isinstance(record, MarketRecord) else None
+    return ResolutionRecord(record.source, record.condition_id, record.settlement, resolved_at=closed)
