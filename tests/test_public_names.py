@@ -43,6 +43,7 @@ PROMISED_COMMANDS = [
         "plan",
         "sync",
         "status",
+        "watch",
         "verify",
         "explain",
         "coverage",

@@ -25,6 +25,7 @@ from polyledger.config import Settings, load_settings
 from polyledger.config_file import toml_template
 from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
 from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
+from polyledger.domain.scope import Scope
 from polyledger.door.client import Door
 from polyledger.door.holding import Holding, holding
 from polyledger.door.questions import Asked, answer
@@ -128,12 +129,15 @@ class Workspace:
             self._database.close()
             self._database = None
 
-    def sync(self, *, progress: Progress | None = None, budget: float | None = None) -> dict[str, Any]:
+    def sync(
+        self, *, progress: Progress | None = None, budget: float | None = None, scope: Scope | None = None
+    ) -> dict[str, Any]:
         """Fetch what is missing, check it and commit it; the polyledger.sync/1 document.
 
         Args:
             progress: called with an event (stage, done, total, unit, rate, eta_seconds, message) as the work goes on.
             budget: seconds after which to stop, save and report `partial`.
+            scope: fetch no more than this part; None fetches everything, and so widens a ledger of a part.
 
         Raises:
             WorkspaceLockedError: another process writes this ledger.
@@ -149,6 +153,7 @@ class Workspace:
                 categories=self._categories(),
                 progress=held.progress,
                 budget=budget,
+                scope=scope,
             )
             held.state.run_id = run.report.run_id
             before = _counts(held.database)
