@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from polyledger.identity.reconcile import reconcile
 from polyledger.store.attribution import attribute
 from polyledger.store.database import Database
 from polyledger.store.intervals import forget_sums, roll_back
@@ -125,6 +126,7 @@ def test_outcomes_without_a_known_token_hold_shares_of_their_own(database: Datab
             "VALUES ('gamma', ?, 'elsewhere', ['Up', 'Down'], 'claimed', 1, TIMESTAMP '2026-01-01')",
             [yes],
         )
+        reconcile(connection)
         importer = Importer(connection, "mine.jsonl")
         importer.trade(condition=yes, outcome_index=0, side=0, collateral=4_000_000, **row)
         importer.trade(slug="elsewhere", outcome="up", side=1, collateral=5_000_000, **{**row, "shares": 7_000_000})

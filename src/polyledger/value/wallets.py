@@ -178,9 +178,7 @@ def _position(rows: Sequence[Row]) -> dict[str, Any]:
         if numerators is None
         else [amount_text(int(Fraction(int(n) * MICRO, sum(map(int, numerators))))) for n in numerators],
         "state": first["state"],
-        "verdict": "proven"
-        if first["condition"] is not None and not any(row["claimed"] for row in rows)
-        else "claimed",
+        "verdict": "claimed" if any(map(_only_claimed, rows)) else "proven",
         **_sources(rows),
     }
 
@@ -191,6 +189,12 @@ def _sources(rows: Sequence[Row]) -> dict[str, list[str]]:
     if not files:
         return {}
     return {"sources": [*(["chain"] if any(row["on_chain"] for row in rows) else []), *files]}
+
+
+def _only_claimed(row: Row) -> bool:
+    """Whether what is said of a position, its condition or its payout, rests on the word of a source alone."""
+    paid_by_word = row["numerators"] is not None and row["resolved_by"] != "chain"
+    return row["condition"] is None or row["claimed"] or paid_by_word
 
 
 def _label(labels: Sequence[str], index: int | None, slots: int) -> str | None:

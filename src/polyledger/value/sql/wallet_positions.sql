@@ -8,7 +8,7 @@ WITH imports AS (
     GROUP BY e.token
 )
 SELECT '0x' || lower(hex(c.condition_id)) AS condition, f.market_id, f.question, w.category, f.event_id, f.outcomes,
-       p.token, t.token_id, p.outcome_index, p.shares, p.bought, p.sold, f.outcome_slots, f.numerators,
+       p.token, t.token_id, p.outcome_index, p.shares, p.bought, p.sold, f.outcome_slots, f.numerators, f.resolved_by,
        w.cash, w.settled, w.realized_pnl, w.missing, w.state, w.least_held, w.most_held, w.tokens, w.resolved,
        i.files, p.fills > coalesce(i.fills, 0) OR i.fills IS NULL AS on_chain, coalesce(i.claimed, false) AS claimed
 FROM book.token_positions AS p
