@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from polyledger.insight.exposure import OpenUnit, exposure, summary
 from polyledger.store.database import Database
-from tests.worlds import replica_of, sync, workspace_at, world_of
+from tests.worlds import replica_of, sync, world_of
 
 
 @pytest.fixture(scope="module")
