@@ -44,6 +44,7 @@ PROMISED_COMMANDS = [
         "coverage",
         "wallets",
         "wallet",
+        "exposure",
         "export",
         "sql",
     ),

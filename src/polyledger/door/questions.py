@@ -7,7 +7,7 @@ is listed in `QUESTIONS` works while a run goes on, in another process, with the
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +15,15 @@ from typing import Any, Final
 from polyledger.config import Settings
 from polyledger.domain.errors import UsageError
 from polyledger.identity.explain import explain
+from polyledger.insight.breakdown import add_insight
+from polyledger.insight.exposure import exposure
+from polyledger.insight.ranking import INSIGHT_ORDERS, ranked_wallets
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors
 from polyledger.sync.scope import contracts_of
 from polyledger.value.coverage import coverage
 from polyledger.value.methods import wallets_by_average_cost
-from polyledger.value.wallets import wallet, wallets
+from polyledger.value.wallets import wallet
 
 Document = dict[str, Any]
 Progress = Callable[[dict[str, Any]], None]
@@ -56,18 +59,30 @@ def _wallets(
     limit: int | None = None,
     category: str | None = None,
     min_coverage: float | None = None,
+    min_resolved: int | None = None,
+    skill: bool = False,
 ) -> Document:
     if method == "average-cost":
+        if skill or min_resolved is not None or order_by in INSIGHT_ORDERS:
+            raise UsageError("Skill rests on settled conditions", "Leave --method average-cost out")
         return wallets_by_average_cost(
             asked.database, era=era, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage
         )
     if method == "settlement":
-        return wallets(asked.database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage)
+        return ranked_wallets(
+            asked.database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage,
+            min_resolved=min_resolved, skill=skill,
+        )  # fmt: skip
     raise UsageError(f"There is no method {method!r}", "Choose settlement or average-cost")
 
 
 def _wallet(asked: Asked, address: str) -> Document:
-    return wallet(asked.database, address)
+    (document,) = add_insight(asked.database, [wallet(asked.database, address)])
+    return document
+
+
+def _exposure(asked: Asked, wallets: Sequence[str] = ()) -> Document:
+    return exposure(asked.database, wallets)
 
 
 def _verify(asked: Asked) -> Document:
@@ -81,6 +96,7 @@ def _explain(asked: Asked, identifier: str) -> Document:
 QUESTIONS: Final[dict[str, Question]] = {
     "coverage": _coverage,
     "explain": _explain,
+    "exposure": _exposure,
     "verify": _verify,
     "wallet": _wallet,
     "wallets": _wallets,

@@ -31,6 +31,8 @@ from polyledger.store.sql import script
 
 PACKAGE: Final = "polyledger.insight"
 PRIORS_SETTING: Final = "skill_priors"
+FITTED_SETTING: Final = "skill_priors_fills"
+_WORTH_A_FIT: Final = 0.02
 SHARES: Final = ("hit_rate", "win_rate")
 RATIOS: Final = ("profit_per_dollar", "closing_line", "brier")
 MEASURES: Final = SHARES + RATIOS
@@ -132,6 +134,18 @@ def save_priors(database: Database, priors: Priors) -> None:
     )
     with database.transaction():
         database.set_setting(PRIORS_SETTING, text)
+
+
+def refresh_priors(database: Database) -> bool:
+    """Fit the priors anew when the fills are more than 2 % more (or fewer) than at the last fit; True when done."""
+    fills = int(database.query("SELECT count(*) FROM chain.fills")[0][0])
+    known = database.setting(FITTED_SETTING)
+    if known is not None and abs(fills - int(known)) <= _WORTH_A_FIT * int(known):
+        return False
+    save_priors(database, fit(trading_sums(database)))
+    with database.transaction():
+        database.set_setting(FITTED_SETTING, str(fills))
+    return True
 
 
 def load_priors(database: Database) -> Priors | None:
