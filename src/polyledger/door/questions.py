@@ -14,12 +14,15 @@ from typing import Any, Final
 
 from polyledger.config import Settings
 from polyledger.domain.errors import UsageError
+from polyledger.identity.conflicts import conflicts
 from polyledger.identity.explain import explain
 from polyledger.insight.breakdown import add_insight
 from polyledger.insight.exposure import exposure
 from polyledger.insight.ranking import INSIGHT_ORDERS, ranked_wallets
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors
+from polyledger.sync.gaps import DEFAULT_LIMIT, gaps
+from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.scope import contracts_of
 from polyledger.value.coverage import coverage
 from polyledger.value.methods import wallets_by_average_cost
@@ -85,8 +88,20 @@ def _exposure(asked: Asked, wallets: Sequence[str] = ()) -> Document:
     return exposure(asked.database, wallets)
 
 
+def _gaps(asked: Asked, by: str | None = None, limit: int = DEFAULT_LIMIT) -> Document:
+    return gaps(asked.database, by, limit=limit)
+
+
+def _plan(asked: Asked, only: Sequence[str] = (), budget: float | None = None) -> Document:
+    return plan_document(make_plan(asked.database, asked.settings, only=only, budget=budget))
+
+
 def _verify(asked: Asked) -> Document:
     return verify(asked.database, asked.progress)
+
+
+def _conflicts(asked: Asked, limit: int | None = None) -> Document:
+    return conflicts(asked.database, limit)
 
 
 def _explain(asked: Asked, identifier: str) -> Document:
@@ -94,9 +109,12 @@ def _explain(asked: Asked, identifier: str) -> Document:
 
 
 QUESTIONS: Final[dict[str, Question]] = {
+    "conflicts": _conflicts,
     "coverage": _coverage,
     "explain": _explain,
     "exposure": _exposure,
+    "gaps": _gaps,
+    "plan": _plan,
     "verify": _verify,
     "wallet": _wallet,
     "wallets": _wallets,

@@ -72,9 +72,15 @@ def wallet(database: Database, address: str) -> dict[str, Any]:
     """
     normal = normal_address(address)
     keys = database.query(
-        "SELECT account, account IN (SELECT account FROM book.accounts_aside) FROM dim.accounts WHERE address = ?",
+        "SELECT account, account IN (SELECT account FROM book.accounts_aside), "
+        "account IN (SELECT account FROM book.accounts_outside) FROM dim.accounts WHERE address = ?",
         [address_bytes(normal)],
     )
+    if keys and keys[0][2]:
+        raise UnknownSubjectError(
+            f"This ledger is of other wallets; of {normal} it has only what concerned them",
+            f"Bring it in with 'polyledger sync --wallet {normal}'",
+        )
     if keys and keys[0][1]:
         raise UnknownSubjectError(
             f"{normal} is a contract, an operator or a fee receiver, not a wallet",
@@ -172,8 +178,13 @@ def _position(rows: Sequence[Row]) -> dict[str, Any]:
         if numerators is None
         else [amount_text(int(Fraction(int(n) * MICRO, sum(map(int, numerators))))) for n in numerators],
         "state": first["state"],
-        "verdict": "proven" if first["condition"] is not None else "claimed",
+        "verdict": "claimed" if first["condition"] is None or _only_claimed(first) else "proven",
     }
+
+
+def _only_claimed(row: Row) -> bool:
+    """Whether the payout of a position rests on the word of a source, not on an event of the chain."""
+    return row["numerators"] is not None and row["resolved_by"] != "chain"
 
 
 def _label(labels: Sequence[str], index: int | None, slots: int) -> str | None:
