@@ -54,6 +54,7 @@ _COUNTED: Final = (
     "preparations", "resolutions", "transactions", "minor_logs", "unknown_logs",
 )  # fmt: skip
 _SECONDS_FOR_STATUS: Final = 5.0
+_SECONDS_FOR_A_CHANGE: Final = 1.0
 # How long a ledger may take to change hands: to be opened by a run that begins, or closed by one that ends.
 _SECONDS_OF_PATIENCE: Final = 5.0
 _SECONDS_BETWEEN_TRIES: Final = 0.05
@@ -195,13 +196,15 @@ class Workspace:
 
     def status(self) -> dict[str, Any]:
         """What runs, what is done, and how to go on: the polyledger.status/1 document."""
-        held = holder(self.path)
-        if held is not None:
+        patience = time.monotonic() + _SECONDS_FOR_A_CHANGE
+        while (held := holder(self.path)) is not None:
             try:
                 document = Door(self.path).ask("status", patience=_SECONDS_FOR_STATUS)
-            except DoorClosedError:  # it is just beginning or ending: its lock says the least
-                return status_document(self.path, held, None)
-            return {**document, "resume": resume_command(self.path)}
+                return {**document, "resume": resume_command(self.path)}
+            except DoorClosedError:  # it is just beginning or ending
+                if time.monotonic() > patience:
+                    return status_document(self.path, held, None)  # its lock says the least
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         if not (self.path / LEDGER_FILE).exists():
             return status_document(self.path, None, None)
         return self._answered(
