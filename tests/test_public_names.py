@@ -58,7 +58,7 @@ def test_the_package() -> None:
 
 def test_the_workspace() -> None:
     public = {name for name in dir(polyledger.Workspace) if not name.startswith("_")}
-    promised = {"init", "sync", "status", "coverage", "wallets", "wallet", "verify", "explain", "export", "sql"}
+    promised = {"init", "sync", "status", "coverage", "wallets", "wallet", "verify", "verify_against", "explain", "export", "sql"}
     assert promised <= public
     result = {name for name in dir(polyledger.Result) if not name.startswith("_")}
     assert {"arrow", "df", "pl"} <= result
