@@ -22,7 +22,7 @@ class Importer:
     def __post_init__(self) -> None:
         ((self.file,),) = self.connection.execute("SELECT coalesce(max(file) + 1, 0) FROM imported.files").fetchall()
         self.connection.execute(
-            "INSERT INTO imported.files VALUES (?, ?, ?, '{}', 0, 0, 'r', TIMESTAMP '2026-01-01')",
+            "INSERT INTO imported.files VALUES (?, ?, ?, '{}', 0, 0, 0, 'r', TIMESTAMP '2026-01-01')",
             [self.file, self.name, bytes([self.file]) * 32],
         )
         rows = self.connection.execute(f"SELECT identity, {', '.join(_IDENTITY)} FROM imported.identities").fetchall()

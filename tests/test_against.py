@@ -144,8 +144,8 @@ def their_file(path: Path, figures: dict[tuple[str, str], int], known: set[str])
     return written(path, rows)
 
 
-def known_wallets(workspace: Workspace) -> set[str]:
-    return {wallet["wallet"] for wallet in workspace.wallets().document["wallets"]}
+def wallets_of(truth: Truth) -> set[str]:
+    return {address.lower() for address in truth["final"]} - {truth["operator"].lower()}
 
 
 def compared(workspace: Workspace, file: Path, **options: str) -> dict[str, Any]:
@@ -159,10 +159,10 @@ def causes(document: dict[str, Any]) -> dict[str, int]:
     return {entry["cause"]: entry["differences"] for entry in document["causes"]}
 
 
-def test_an_independent_reckoning_agrees(workspace: Workspace, truth: Truth, known: set[str], tmp_path: Path) -> None:
+def test_an_independent_reckoning_agrees(workspace: Workspace, truth: Truth, tmp_path: Path) -> None:
     for by_category in (False, True):
         theirs = profits(truth, books_of(truth), by_category=by_category)
-        document = compared(workspace, their_file(tmp_path / f"{by_category}.csv", theirs, known))
+        document = compared(workspace, their_file(tmp_path / f"{by_category}.csv", theirs, wallets_of(truth)))
         assert document["ok"] is True
         assert (document["differ"], document["not_in_ledger"], document["not_in_file"]) == (0, 0, 0)
         assert document["columns"]["wallet"] == "Wallet Address"
@@ -187,12 +187,12 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
     ("cause", "by_category"), [*((cause, True) for cause in LEFT_OUT), ("fees", False), ("conversions", False)]
 )
 def test_what_was_left_out_is_named(
-    workspace: Workspace, truth: Truth, known: set[str], tmp_path: Path, cause: str, by_category: bool
+    workspace: Workspace, truth: Truth, tmp_path: Path, cause: str, by_category: bool
 ) -> None:
     ours = profits(truth, books_of(truth), by_category=by_category)
     theirs = profits(truth, books_of(truth, **LEFT_OUT[cause]), by_category=by_category)
-    file = their_file(tmp_path / "theirs.csv", {key: theirs[key] for key in ours}, known)
-    differing = {key for key, value in ours.items() if key[0] in known and abs(theirs[key] - value) > 1}
+    file = their_file(tmp_path / "theirs.csv", {key: theirs[key] for key in ours}, wallets_of(truth))
+    differing = {key for key, value in ours.items() if key[0] in wallets_of(truth) and abs(theirs[key] - value) > 1}
     document = compared(workspace, file)
     assert document["ok"] is False
     assert {(entry["wallet"], entry["category"] or "") for entry in document["differences"]} == differing
@@ -203,32 +203,30 @@ def test_what_was_left_out_is_named(
         assert entry["why"]
 
 
-def test_two_things_left_out(workspace: Workspace, truth: Truth, known: set[str], tmp_path: Path) -> None:
+def test_two_things_left_out(workspace: Workspace, truth: Truth, tmp_path: Path) -> None:
     theirs = profits(truth, books_of(truth, fees=False, without=frozenset({"split"})))
-    document = compared(workspace, their_file(tmp_path / "theirs.csv", theirs, known))
+    document = compared(workspace, their_file(tmp_path / "theirs.csv", theirs, wallets_of(truth)))
     found = causes(document)
     assert found.keys() <= {"fees + splits", "fees", "splits"}
     assert found["fees + splits"] > 0
 
 
-def test_outcomes_mixed_up(workspace: Workspace, truth: Truth, known: set[str], tmp_path: Path) -> None:
+def test_outcomes_mixed_up(workspace: Workspace, truth: Truth, tmp_path: Path) -> None:
     theirs = profits(truth, books_of(truth), turned=True)
     # They redeem nothing themselves, so what was redeemed stays right; the shares still held are at the wrong payout.
-    document = compared(workspace, their_file(tmp_path / "theirs.csv", theirs, known))
+    document = compared(workspace, their_file(tmp_path / "theirs.csv", theirs, wallets_of(truth)))
     assert causes(document) == {"outcome_index": document["differ"]}
     assert document["differ"] > 0
 
 
-def test_one_missing_condition_and_one_missing_fill(
-    workspace: Workspace, truth: Truth, known: set[str], tmp_path: Path
-) -> None:
+def test_one_missing_condition_and_one_missing_fill(workspace: Workspace, truth: Truth, tmp_path: Path) -> None:
     ours = profits(truth, books_of(truth))
     resolved = {c["condition_id"] for c in truth["conditions"] if "payout_numerators" in c and not c["neg_risk"]}
     missing = next(fill for fill in truth["fills"] if fill["condition_id"] in resolved and fill["side"] == "BUY")
     wallet = missing["wallet"].lower()
     theirs = profits(truth, books_of(truth, fills=lambda fill: fill is not missing))
     document = compared(workspace, their_file(tmp_path / "fill.csv", {**ours, (wallet, ""): theirs[wallet, ""]},
-                                              known))  # fmt: skip
+                                              wallets_of(truth)))  # fmt: skip
     (entry,) = document["differences"]
     assert (entry["wallet"], entry["cause"]) == (wallet, "missing_fills")
     assert missing["tx_hash"] in entry["why"]
@@ -240,50 +238,50 @@ def test_one_missing_condition_and_one_missing_fill(
             for token in condition["token_ids"]:
                 books[wallet].shares.pop(token, None)
     document = compared(workspace, their_file(tmp_path / "condition.csv", profits(truth, books),
-                                              known))  # fmt: skip
+                                              wallets_of(truth)))  # fmt: skip
     (entry,) = document["differences"]
     assert (entry["cause"], whole in entry["why"]) == ("missing_fills", True)
 
 
 def test_trades_under_another_market_are_told_from_missing_ones(
-    workspace: Workspace, truth: Truth, known: set[str], tmp_path: Path
+    workspace: Workspace, truth: Truth, tmp_path: Path
 ) -> None:
     moved = next(c for c in truth["conditions"] if "payout_numerators" in c and not c["neg_risk"])
     other = next(c["category"] for c in truth["conditions"] if c["category"] != moved["category"])
     changed = {**truth, "conditions": [{**c, "category": other} if c is moved else c for c in truth["conditions"]]}
     theirs = profits(changed, books_of(truth), by_category=True)
-    document = compared(workspace, their_file(tmp_path / "theirs.csv", theirs, known))
+    document = compared(workspace, their_file(tmp_path / "theirs.csv", theirs, wallets_of(truth)))
     assert document["differ"] > 0
     assert causes(document) == {"wrong_market": document["differ"]}
     assert all(moved["condition_id"] in entry["why"] for entry in document["differences"])
 
 
-def test_volume_counted_twice_and_another_unit(
-    workspace: Workspace, truth: Truth, known: set[str], tmp_path: Path
-) -> None:
+def test_volume_counted_twice_and_another_unit(workspace: Workspace, truth: Truth, tmp_path: Path) -> None:
     volume: dict[str, int] = defaultdict(int)
     for fill in truth["fills"]:
         spent = fill["usdc"] - fill["usdc_dust_refund"]
         volume[fill["wallet"].lower()] += spent
         if fill["role"] == "maker":
             volume[fill["counterparty"].lower()] += fill["usdc"]
-    rows = [{"user": wallet, "volume_usd": value / 1_000_000} for wallet, value in volume.items() if wallet in known]
+    rows = [
+        {"user": wallet, "volume_usd": value / 1_000_000}
+        for wallet, value in volume.items()
+        if wallet in wallets_of(truth)
+    ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "volume.parquet")
     document = compared(workspace, tmp_path / "volume.parquet")
     assert causes(document) == {"double_counting": document["differ"]}
     assert document["differ"] > 0
     ours = profits(truth, books_of(truth))
     micro = {key: value * 1_000_000 for key, value in ours.items()}
-    document = compared(workspace, their_file(tmp_path / "unit.csv", micro, known))
+    document = compared(workspace, their_file(tmp_path / "unit.csv", micro, wallets_of(truth)))
     assert causes(document) == {"unit": document["differ"]}
 
 
-def test_tolerance_and_what_no_rule_explains(
-    workspace: Workspace, truth: Truth, known: set[str], tmp_path: Path
-) -> None:
+def test_tolerance_and_what_no_rule_explains(workspace: Workspace, truth: Truth, tmp_path: Path) -> None:
     ours = profits(truth, books_of(truth))
-    first = min(key for key in ours if key[0] in known)
-    off = their_file(tmp_path / "off.csv", {**ours, first: ours[first] + 1_234_567}, known)
+    first = min(key for key in ours if key[0] in wallets_of(truth))
+    off = their_file(tmp_path / "off.csv", {**ours, first: ours[first] + 1_234_567}, wallets_of(truth))
     assert causes(compared(workspace, off)) == {"unexplained": 1}
     assert compared(workspace, off, tolerance="1.234567")["ok"] is True
 
@@ -316,7 +314,7 @@ def test_real_mappings_that_went_wrong(workspace: Workspace, tmp_path: Path) -> 
     assert all(entry["ours"] in {0, 1} for entry in tokens["differences"])
 
 
-def test_files_that_cannot_be_compared(workspace: Workspace, known: set[str], tmp_path: Path) -> None:
+def test_files_that_cannot_be_compared(workspace: Workspace, truth: Truth, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no file"):
         workspace.verify_against(tmp_path / "none.csv")
     with pytest.raises(UsageError, match=r"no columns that can be compared \(it has a, b\)"):
@@ -328,15 +326,15 @@ def test_files_that_cannot_be_compared(workspace: Workspace, known: set[str], tm
     (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(UsageError, match="cannot be read"):
         workspace.verify_against(tmp_path / "cut.parquet")
-    rows = [{"wallet": "0x" + "1" * 40, "pnl": "1"}, {"wallet": min(known), "pnl": "much"}]
+    rows = [{"wallet": "0x" + "1" * 40, "pnl": "1"}, {"wallet": min(wallets_of(truth)), "pnl": "much"}]
     document = workspace.verify_against(written(tmp_path / "odd.csv", rows)).document
     assert (document["not_in_ledger"], document["unreadable"], document["unreadable_rows"]) == (1, 1, [2])
     assert document["ok"] is False
 
 
-def test_the_command(workspace: Workspace, truth: Truth, known: set[str], tmp_path: Path) -> None:
+def test_the_command(workspace: Workspace, truth: Truth, tmp_path: Path) -> None:
     theirs = profits(truth, books_of(truth, fees=False))
-    file = their_file(tmp_path / "theirs.csv", theirs, known)
+    file = their_file(tmp_path / "theirs.csv", theirs, wallets_of(truth))
     workspace.close()
     command = [*COMMAND, "-w", str(workspace.path), "verify", "--against", str(file)]
     environment = {**command_environment("http://127.0.0.1:1"), "COLUMNS": "80"}
@@ -344,7 +342,7 @@ def test_the_command(workspace: Workspace, truth: Truth, known: set[str], tmp_pa
     assert shown.returncode == 1, shown.stderr
     assert "fees are left out" in shown.stdout
     assert max(map(len, shown.stdout.splitlines()[1:])) <= 80
-    right = their_file(tmp_path / "right.csv", profits(truth, books_of(truth)), known)
+    right = their_file(tmp_path / "right.csv", profits(truth, books_of(truth)), wallets_of(truth))
     workspace.close()
     agreed = subprocess.run([*command[:-1], str(right)], capture_output=True, text=True, env=environment, check=False)
     assert agreed.returncode == 0, agreed.stderr

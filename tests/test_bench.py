@@ -22,5 +22,6 @@ def test_small_measurements_agree_with_their_baselines() -> None:
     assert {line.split(",")[0] for line in run.stdout.splitlines() if "M fills" in line} == {
         "coverage",
         "profit",
+        "profit as sync leaves the ledger",
         "average cost",
     }

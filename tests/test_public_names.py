@@ -18,6 +18,7 @@ EXIT_CODES = {
     "MalformedIdError": 2,
     "UnknownSubjectError": 2,
     "OutputExistsError": 2,
+    "UnreadableFileError": 1,
     "WorkspaceError": 1,
     "WorkspaceLockedError": 75,
     "WorkspaceVersionError": 1,
@@ -37,8 +38,12 @@ PROMISED_COMMANDS = [
         "demo",
         "init",
         "doctor",
+        "import",
+        "gaps",
+        "plan",
         "sync",
         "status",
+        "watch",
         "verify",
         "explain",
         "coverage",
@@ -58,7 +63,22 @@ def test_the_package() -> None:
 
 def test_the_workspace() -> None:
     public = {name for name in dir(polyledger.Workspace) if not name.startswith("_")}
-    promised = {"init", "sync", "status", "coverage", "wallets", "wallet", "verify", "verify_against", "explain", "export", "sql"}
+    promised = {
+        "init",
+        "import_trades",
+        "gaps",
+        "plan",
+        "sync",
+        "status",
+        "coverage",
+        "wallets",
+        "wallet",
+        "verify",
+        "verify_against",
+        "explain",
+        "export",
+        "sql",
+    }
     assert promised <= public
     result = {name for name in dir(polyledger.Result) if not name.startswith("_")}
     assert {"arrow", "df", "pl"} <= result

@@ -30,14 +30,15 @@ SELECT CAST(90000000 AS BIGINT) * 65536 + i, 0, CAST(i AS INTEGER), 1, NULL, 2,
        CASE WHEN i % 40 = 7 THEN [1, 1] WHEN i % 5 < 2 THEN [1, 0] ELSE [0, 1] END
 FROM range({conditions}) AS t(i) WHERE i % 100 < 85;
 
-INSERT INTO claim.events
-SELECT 'gamma', 'event ' || i, 'Event ' || i, 'event-' || i,
-       ['Politics', 'Sports', 'Crypto', 'Economics', 'Culture', 'Science', 'Weather', 'World'][1 + i % 8], [], NULL,
-       NULL, 1, TIMESTAMP '2026-01-01'
+INSERT INTO claim.events BY NAME
+SELECT 'gamma' AS source, 'event ' || i AS event_id, 'Event ' || i AS title, 'event-' || i AS slug,
+       ['Politics', 'Sports', 'Crypto', 'Economics', 'Culture', 'Science', 'Weather', 'World'][1 + i % 8] AS category,
+       [] AS tags, 1 AS evidence_id, TIMESTAMP '2026-01-01' AS observed_at
 FROM range({conditions} // 5 + 1) AS t(i);
 
-INSERT INTO claim.markets
-SELECT 'gamma', CAST(i AS INTEGER), CAST(500000 + i AS VARCHAR), 'Question ' || i || '?', 'question-' || i,
-       ['Yes', 'No'], NULL, 'event ' || i // 5, NULL, [], false, NULL, false, NULL, 'proven', 1,
-       TIMESTAMP '2026-01-01'
+INSERT INTO claim.markets BY NAME
+SELECT 'gamma' AS source, CAST(i AS INTEGER) AS condition, CAST(500000 + i AS VARCHAR) AS market_id,
+       'Question ' || i || '?' AS question, 'question-' || i AS slug, ['Yes', 'No'] AS outcomes,
+       'event ' || i // 5 AS event_id, [] AS tags, false AS neg_risk, false AS closed, 'proven' AS verdict,
+       1 AS evidence_id, TIMESTAMP '2026-01-01' AS observed_at
 FROM range({conditions}) AS t(i) WHERE i % 20 < 19;

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,6 +26,7 @@ from polyledger.config_file import toml_template
 from polyledger.domain.amounts import parse_amount
 from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
 from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
+from polyledger.domain.scope import Scope
 from polyledger.door.client import Door
 from polyledger.door.holding import Holding, holding
 from polyledger.door.questions import Asked, answer
@@ -33,7 +34,10 @@ from polyledger.door.wire import DoorClosedError
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.export import export
 from polyledger.store.user_sql import user_query
+from polyledger.sync.file_imports import TRADES, TradeImport, import_document
+from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
+from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.run import Run, report_document
 from polyledger.sync.scope import contracts_of
 from polyledger.sync.status import resume_command, status_document
@@ -128,12 +132,15 @@ class Workspace:
             self._database.close()
             self._database = None
 
-    def sync(self, *, progress: Progress | None = None, budget: float | None = None) -> dict[str, Any]:
+    def sync(
+        self, *, progress: Progress | None = None, budget: float | None = None, scope: Scope | None = None
+    ) -> dict[str, Any]:
         """Fetch what is missing, check it and commit it; the polyledger.sync/1 document.
 
         Args:
             progress: called with an event (stage, done, total, unit, rate, eta_seconds, message) as the work goes on.
             budget: seconds after which to stop, save and report `partial`.
+            scope: fetch no more than this part; None fetches everything, and so widens a ledger of a part.
 
         Raises:
             WorkspaceLockedError: another process writes this ledger.
@@ -149,6 +156,7 @@ class Workspace:
                 categories=self._categories(),
                 progress=held.progress,
                 budget=budget,
+                scope=scope,
             )
             held.state.run_id = run.report.run_id
             before = _counts(held.database)
@@ -158,6 +166,35 @@ class Workspace:
             held.state.covered(covered)
             held.state.finish(report.state)
             return report_document(report, brought, covered)
+
+    def import_trades(
+        self,
+        files: Sequence[str | Path],
+        *,
+        columns: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Import files of trades (Parquet, CSV, JSON lines); the polyledger.import/1 document.
+
+        A file is imported whole or not at all, and one that fails does not stop the others: its state is ``failed``
+        and its message says why.
+
+        Args:
+            files: the files; they are never changed.
+            columns: theirs → ours for columns whose names are not recognised; ``-`` leaves a column out.
+            progress: called with an event as the work goes on.
+
+        Raises:
+            UsageError: `columns` maps to something that does not exist.
+            WorkspaceLockedError: another process writes this ledger.
+        """
+        began = time.monotonic()
+        self.close()
+        self.init(self.path)
+        with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
+            work = TradeImport(held.database, self.path, mapping=columns or {}, progress=held.progress)
+            reports = work.run([Path(file) for file in files])
+            return import_document(reports, TRADES, time.monotonic() - began)
 
     def status(self) -> dict[str, Any]:
         """What runs, what is done, and how to go on: the polyledger.status/1 document."""
@@ -174,6 +211,24 @@ class Workspace:
             lambda door: {**door.ask("status"), "resume": resume_command(self.path)},
             lambda: status_document(self.path, None, self._reader()),
         )
+
+    def gaps(self, by: str | None = None, *, limit: int = DEFAULT_LIMIT) -> Result:
+        """What is missing, of what, and the keys on which most hangs; `by` is month, source or category."""
+        document = self._ask("gaps", by=by, limit=limit)
+        return Result(document, lambda: pa.Table.from_pylist(document["keys"]))
+
+    def plan(self, *, only: Sequence[str] = (), budget: float | None = None) -> Result:
+        """What `sync` would do, at what cost and for what gain: the polyledger.plan/1 document.
+
+        Args:
+            only: names of sources and actions to keep to.
+            budget: seconds; says how much of the plan fits in.
+        """
+        if (self.path / LEDGER_FILE).exists():
+            document = self._ask("plan", only=list(only), budget=budget)
+        else:
+            document = plan_document(make_plan(None, self.settings, only=only, budget=budget))
+        return Result(document, lambda: pa.Table.from_pylist(document["stages"]))
 
     def coverage(self, by: str | None = None) -> Result:
         """How much is attributed and resolved; `by` is month, source, category or wallet."""

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from polyledger.cli.import_command import import_files
+from polyledger.cli.planning import gaps, plan
 from polyledger.cli.progress import ProgressReport
+from polyledger.cli.scope_flags import ScopeFlags
 from polyledger.cli.session import Session, exit_code_of_state, program_name
 from polyledger.domain.errors import PolyledgerError, UsageError
 
@@ -88,15 +91,19 @@ def sync(
     rpc_url: Annotated[
         str | None, Parameter(name=["--rpc-url", "--rpc"], help="JSON-RPC endpoints; a comma list fails over.")
     ] = None,
+    part: ScopeFlags | None = None,
     session: Given,
 ) -> int:
     """Fetch what is missing, and nothing else. Stopping is safe; the same command goes on where it was."""
     from polyledger.cli import views
 
+    part = part or ScopeFlags()
+    scope = part.scope()
+    session.arguments = part.words()
     overrides = {"chain": {"from_block": from_block, "to_block": to_block, "rpc_url": rpc_url}}
     with session.open(overrides) as workspace, ProgressReport() as progress:
         session.watch(progress)
-        document = workspace.sync(progress=progress)
+        document = workspace.sync(progress=progress, scope=scope)
     session.emit(document, views.sync)
     if document["state"] != "done":
         session.say(f"Stopped early; what was fetched is saved. To go on: {session.again('sync')}")
@@ -105,10 +112,29 @@ def sync(
 
 def status(*, session: Given) -> None:
     """Show what a run is doing, what is done and what is open, for each source."""
-    from polyledger.cli import views
+    from polyledger.cli import status_view
 
     with session.open() as workspace:
-        session.emit(workspace.status(), views.status)
+        session.emit(workspace.status(), status_view.status)
+
+
+def watch(
+    *,
+    every: Annotated[float, Parameter(help="Seconds between looks.")] = 1.0,
+    once: Annotated[bool, Parameter(negative="", show_default=False, help="Look once and end.")] = False,
+    session: Given,
+) -> int:
+    """Watch a run until it ends; with --json a document per line. Stopping this leaves the run alone."""
+    from polyledger.cli.watch import watch_run
+
+    if every <= 0:
+        raise UsageError(f"--every {every} is no time to wait", "Give seconds, such as 1 or 0.5")
+
+    def ask() -> dict[str, Any]:
+        with session.open() as workspace:  # anew each time: an open ledger would keep a run from starting
+            return workspace.status()
+
+    return watch_run(session, ask, every=every, once=once)
 
 
 def coverage(
@@ -288,6 +314,10 @@ def interrupted(session: Session) -> str:
     """The last line of a command that was stopped: what is saved and which command goes on."""
     if session.command == "demo":
         return f"Interrupted; what was fetched is in {session.workspace}. To start again: {program_name()} demo"
+    if session.command == "watch":
+        return f"Stopped watching; the run goes on. To watch it again: {session.again('watch')}"
+    if session.command == "import":
+        return f"Interrupted; every file that was finished is imported, and nothing of others. {_run_again(session)}"
     if session.command != "sync":
         return f"Interrupted; the workspace is unchanged. To run it again: {session.again(session.command)}"
     event = session.progress.last if session.progress is not None else None
@@ -298,12 +328,20 @@ def interrupted(session: Session) -> str:
     return f"Interrupted; every batch that was finished is saved{seen}. To go on: {session.again('sync')}"
 
 
+def _run_again(session: Session) -> str:
+    return f"To go on, give the same files again: {session.again('import FILE…')}"
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "init": init,
     "doctor": doctor,
+    "import": import_files,
+    "gaps": gaps,
+    "plan": plan,
     "sync": sync,
     "status": status,
+    "watch": watch,
     "verify": verify,
     "explain": explain,
     "coverage": coverage,

@@ -18,8 +18,19 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "demo": ("polyledger demo", "polyledger demo --keep my-demo"),
     "init": ("polyledger -w my-ledger init",),
     "doctor": ("polyledger -w my-ledger doctor",),
-    "sync": ("polyledger -w my-ledger sync", "polyledger -w my-ledger sync --from 84902353 --to finalized"),
+    "import": (
+        "polyledger -w my-ledger import trades.parquet more-trades.csv.gz",
+        "polyledger -w my-ledger import dump.jsonl.zst --map ticket=transaction --map note=-",
+    ),
+    "gaps": ("polyledger gaps --by month", "polyledger gaps --limit 100 --json"),
+    "plan": ("polyledger plan --budget 6h", "polyledger plan --only gamma markets --detailed-exitcode"),
+    "sync": (
+        "polyledger -w my-ledger sync",
+        "polyledger -w my-ledger sync --from 84902353 --to finalized",
+        "polyledger -w my-ledger sync --wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29",
+    ),
     "status": ("polyledger -w my-ledger status --json",),
+    "watch": ("polyledger -w my-ledger watch", "polyledger -w my-ledger watch --json --every 10"),
     "verify": ("polyledger -w my-ledger verify",),
     "explain": ("polyledger explain 0xe3b423dfad8c22ff75c9899c4e8176f628cf4ad4caa00481764d320e7415f7a9",),
     "coverage": ("polyledger coverage --by category", "polyledger coverage --fail-under 0.95"),
@@ -57,7 +68,7 @@ FOOT = """\
 | 0 | done |
 | 1 | handled failure: a check of the books fails, a source refused for good |
 | 2 | usage or configuration |
-| 3 | below what was asked: `coverage --fail-under` |
+| 3 | below what was asked: `coverage --fail-under`, or something to do with `plan --detailed-exitcode` |
 | 4 | stopped early (budget or partial failure), saved; the same command goes on |
 | 75 | an upstream is unavailable or another process holds the ledger; try again later |
 | 130 | interrupted, saved; the same command goes on |
@@ -96,7 +107,8 @@ def _command(name: str, command: App) -> Iterator[str]:
 
 def _arguments(app: App) -> Iterator[Any]:
     for argument in app.assemble_argument_collection():
-        if argument.parse and argument.parameter.show is not False:
+        # A group of options that commands share shows as its options.
+        if argument.parse and argument.parameter.show is not False and argument.name != "*":
             yield argument
 
 
@@ -118,7 +130,7 @@ def _help(argument: Any) -> str:
     default = argument.field_info.default
     if argument.required:
         parts.append("Required." if not _is_positional(argument) else "")
-    elif default is not None and default is not False:
+    elif default is not None and default is not False and default != ():
         parts.append(f"Default: `{default}`.")
     return " ".join(part for part in parts if part)
 

@@ -9,6 +9,7 @@ paragraph and exits with ``error.exit_code`` (the codes of the public contract):
     │   ├── MalformedIdError             2   a value is not an id of the kind that was asked for
     │   ├── UnknownSubjectError          2   a well-formed id that the ledger has never seen
     │   └── OutputExistsError            2   a file would be overwritten without --force
+    ├── UnreadableFileError              1   a file to import is missing, damaged, or holds nothing of the kind
     ├── WorkspaceError                   1   the workspace cannot be used
     │   ├── WorkspaceLockedError         75  another process holds the ledger
     │   ├── WorkspaceVersionError        1   made by a newer polyledger
@@ -62,6 +63,10 @@ class UnknownSubjectError(UsageError):
 
 class OutputExistsError(UsageError):
     """A file that an export would write exists already and --force was not given."""
+
+
+class UnreadableFileError(PolyledgerError):
+    """A file to import is missing, empty, damaged, or lacks a column that is needed. Nothing of it is stored."""
 
 
 class WorkspaceError(PolyledgerError):

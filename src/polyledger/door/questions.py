@@ -7,7 +7,7 @@ is listed in `QUESTIONS` works while a run goes on, in another process, with the
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,8 @@ from polyledger.domain.errors import UsageError
 from polyledger.identity.explain import explain
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors
+from polyledger.sync.gaps import DEFAULT_LIMIT, gaps
+from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.scope import contracts_of
 from polyledger.value.coverage import coverage
 from polyledger.value.methods import wallets_by_average_cost
@@ -70,6 +72,14 @@ def _wallet(asked: Asked, address: str) -> Document:
     return wallet(asked.database, address)
 
 
+def _gaps(asked: Asked, by: str | None = None, limit: int = DEFAULT_LIMIT) -> Document:
+    return gaps(asked.database, by, limit=limit)
+
+
+def _plan(asked: Asked, only: Sequence[str] = (), budget: float | None = None) -> Document:
+    return plan_document(make_plan(asked.database, asked.settings, only=only, budget=budget))
+
+
 def _verify(asked: Asked) -> Document:
     return verify(asked.database, asked.progress)
 
@@ -81,6 +91,8 @@ def _explain(asked: Asked, identifier: str) -> Document:
 QUESTIONS: Final[dict[str, Question]] = {
     "coverage": _coverage,
     "explain": _explain,
+    "gaps": _gaps,
+    "plan": _plan,
     "verify": _verify,
     "wallet": _wallet,
     "wallets": _wallets,

@@ -178,11 +178,12 @@ class HttpClient:
         *,
         params: QueryParameters | None = None,
         content: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Callable[[], Mapping[str, str]] | None = None,
         check: Callable[[HttpAnswer], None] | None = None,
     ) -> HttpAnswer:
         """`send`, repeated by the client's `RetryPolicy` while the fault is a passing one.
 
+        `headers` is called for each attempt, since a signature may hold the time it was made at.
         `check` may look at an answer and raise `UpstreamUnavailableError` to have it asked for again.
 
         Raises:
@@ -202,7 +203,8 @@ class HttpClient:
                 on=wait, attempts=self.policy.attempts, timeout=self.policy.give_up_after
             ):
                 with attempt:
-                    answer = await self.send(method, url, params=params, content=content, headers=headers)
+                    made = None if headers is None else headers()
+                    answer = await self.send(method, url, params=params, content=content, headers=made)
                     if check is not None:
                         check(answer)
         except UpstreamUnavailableError as error:

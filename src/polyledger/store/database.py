@@ -47,6 +47,8 @@ MODELS: Final = (
     "book/conversion_cash",
     "book/holdings",
     "book/group_cash",
+    "book/accounts_unscanned",
+    "book/accounts_outside",
     "book/accounts_aside",
     "book/payouts",
     "book/market_names",
@@ -183,6 +185,16 @@ class Database:
         cursor = self.connection.cursor()
         cursor.execute(_QUIET)
         return cursor
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for reading, closed at the end."""
+        with plain_errors(self.path):
+            cursor = self.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:

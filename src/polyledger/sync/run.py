@@ -18,6 +18,7 @@ import anyio
 from polyledger.config import ChainSettings, Settings, SourceSettings
 from polyledger.domain.categories import CategoryTable
 from polyledger.domain.errors import ConfigurationError, PolyledgerError
+from polyledger.domain.scope import Scope
 from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcClient, RetryPolicy, is_loopback
 from polyledger.sources.chain import ChainSource
 from polyledger.sources.clob import ClobSource
@@ -30,6 +31,7 @@ from polyledger.sync.claim_writer import ClaimWriter
 from polyledger.sync.compaction import fold_holdings
 from polyledger.sync.market_stage import MarketStage, SourceOutcome
 from polyledger.sync.scope import claim_scope, contracts_of
+from polyledger.sync.window import wallets_of, window
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -62,10 +64,12 @@ class Run:
         categories: CategoryTable,
         progress: Progress,
         budget: float | None = None,
+        scope: Scope | None = None,
     ) -> None:
         self.report = RunReport(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
         self._database = database
         self._settings = settings
+        self._scope = scope or Scope()
         self._workspace = workspace
         self._categories = categories
         self._progress = progress
@@ -141,18 +145,26 @@ class Run:
             max_concurrency=settings.chain.max_workers,
             keep_bodies=settings.evidence.keep == "all",
         )
-        from_block = settings.chain.from_block
+        first = settings.chain.from_block
+        from_block, to_block = await window(
+            source,
+            self._database,
+            self._scope,
+            contracts.first_block if first is None else first,
+            settings.chain.to_block,
+        )
         stage = ChainStage(
             source,
             self._database,
             contracts,
             scope=scope,
             run_id=self.report.run_id,
-            from_block=contracts.first_block if from_block is None else from_block,
-            to_block=settings.chain.to_block,
+            from_block=from_block,
+            to_block=to_block,
             progress=self._progress,
             deadline=self._deadline,
             evidence_folder=self._workspace / EVIDENCE_FOLDER,
+            wallets=wallets_of(self._database, self._scope),
         )
         self.report.chain = stage.outcome
         await stage.run()

@@ -72,9 +72,15 @@ def wallet(database: Database, address: str) -> dict[str, Any]:
     """
     normal = normal_address(address)
     keys = database.query(
-        "SELECT account, account IN (SELECT account FROM book.accounts_aside) FROM dim.accounts WHERE address = ?",
+        "SELECT account, account IN (SELECT account FROM book.accounts_aside), "
+        "account IN (SELECT account FROM book.accounts_outside) FROM dim.accounts WHERE address = ?",
         [address_bytes(normal)],
     )
+    if keys and keys[0][2]:
+        raise UnknownSubjectError(
+            f"This ledger is of other wallets; of {normal} it has only what concerned them",
+            f"Bring it in with 'polyledger sync --wallet {normal}'",
+        )
     if keys and keys[0][1]:
         raise UnknownSubjectError(
             f"{normal} is a contract, an operator or a fee receiver, not a wallet",

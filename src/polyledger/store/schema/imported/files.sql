@@ -5,6 +5,7 @@ CREATE TABLE imported.files (
     name VARCHAR NOT NULL,
     sha256 BLOB NOT NULL,             -- of the file as it lies on disk: the same content is imported once
     columns VARCHAR NOT NULL,
+    relative_error DOUBLE NOT NULL,   -- how far its amounts may be off, relative to their size: 0 unless short floats
     rows BIGINT NOT NULL,             -- rows read, rejected ones included
     rejected BIGINT NOT NULL,
     run_id VARCHAR NOT NULL,

@@ -10,3 +10,4 @@ CREATE TABLE imported.identities (
     outcome_index INTEGER,
     outcome VARCHAR                   -- a label, as written in the file
 );
+INSERT INTO imported.identities (identity) VALUES (0);

@@ -1,0 +1,87 @@
+"""The command ``import`` and how its outcome is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from polyledger.cli.figures import count, seconds, shorten
+from polyledger.cli.progress import ProgressReport
+from polyledger.cli.session import Session
+from polyledger.cli.wallet_views import plain_table
+from polyledger.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["import_files"]
+
+Given = Annotated[Session, Parameter(parse=False)]
+STATES = {"imported": "imported", "already_imported": "known", "failed": "[red]failed[/]"}
+
+
+def import_files(
+    files: Annotated[list[Path], Parameter(help="Parquet, CSV or JSON lines, plain, .gz or .zst.")],
+    *,
+    map_: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--map",
+            negative="",
+            consume_multiple=False,
+            help="THEIRS=OURS for a column whose name is not recognised, such as ticket=transaction; "
+            "THEIRS=- leaves a column out. May be given several times.",
+        ),
+    ] = None,
+    session: Given,
+) -> int:
+    """Take in trades that somebody already has. The files are not changed; the same content twice changes nothing."""
+    columns = parse_map(map_ or [])
+    with session.open() as workspace, ProgressReport() as progress:
+        session.watch(progress)
+        document = workspace.import_trades(files, columns=columns, progress=progress)
+    session.emit(document, imported)
+    return 0 if document["state"] == "done" else 1
+
+
+def parse_map(pairs: list[str]) -> dict[str, str]:
+    """``["theirs=ours"]`` as theirs → ours. Raises UsageError."""
+    columns = {}
+    for pair in pairs:
+        theirs, sign, ours = pair.rpartition("=")
+        if not sign or not theirs or not ours:
+            raise UsageError(f"--map {pair} is not THEIRS=OURS", "For example: --map ticket=transaction")
+        columns[theirs] = ours
+    return columns
+
+
+def imported(document: Mapping[str, Any], width: int) -> Iterable[RenderableType]:
+    """``polyledger.import/1``: a line per file, and below it what to know about it."""
+    from rich.markup import escape
+
+    table = plain_table("file", "", "rows", "imported", "rejected", "repeats", "time", right=range(2, 7))
+    for file in document["files"]:
+        name = escape(shorten(Path(file["path"]).name, max(12, width - 56)))
+        figures = [count(file[key]) for key in ("rows", "imported", "rejected", "repeats")]
+        table.add_row(name, STATES[file["state"]], *figures, seconds(file["seconds"]))
+    yield table
+    for file in document["files"]:
+        if file["message"] or file["columns"] or file["rejects"]:
+            yield ""
+            yield f"[bold]{escape(Path(file['path']).name)}[/]"
+        if file["message"]:
+            yield escape(file["message"])
+        if file["columns"]:
+            yield escape("read: " + ", ".join(_pair(ours, theirs) for ours, theirs in file["columns"].items()))
+        if file["unused"]:
+            yield escape("not read: " + ", ".join(file["unused"]))
+        if file["rejects"] and file["state"] == "imported":
+            yield escape(f"{count(file['rejected'])} rows were not imported and are in {file['rejects']}")
+            yield from (escape(f"  {shorten(reason, max(40, width - 2))}") for reason in file["reasons"])
+
+
+def _pair(ours: str, theirs: str) -> str:
+    return ours if ours == theirs else f"{theirs} as {ours}"
