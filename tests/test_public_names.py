@@ -46,6 +46,7 @@ PROMISED_COMMANDS = [
         "watch",
         "verify",
         "explain",
+        "conflicts",
         "coverage",
         "wallets",
         "wallet",
@@ -76,6 +77,7 @@ def test_the_workspace() -> None:
         "verify",
         "verify_against",
         "explain",
+        "conflicts",
         "export",
         "sql",
     }
