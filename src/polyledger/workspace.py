@@ -31,6 +31,7 @@ from polyledger.door.client import Door
 from polyledger.door.holding import Holding, holding
 from polyledger.door.questions import Asked, answer
 from polyledger.door.wire import DoorClosedError
+from polyledger.insight.skill import refresh_priors
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.export import export
 from polyledger.store.user_sql import user_query
@@ -57,6 +58,7 @@ _COUNTED: Final = (
     "preparations", "resolutions", "transactions", "minor_logs", "unknown_logs",
 )  # fmt: skip
 _SECONDS_FOR_STATUS: Final = 5.0
+_SECONDS_FOR_A_CHANGE: Final = 1.0
 # How long a ledger may take to change hands: to be opened by a run that begins, or closed by one that ends.
 _SECONDS_OF_PATIENCE: Final = 5.0
 _SECONDS_BETWEEN_TRIES: Final = 0.05
@@ -161,6 +163,7 @@ class Workspace:
             held.state.run_id = run.report.run_id
             before = _counts(held.database)
             report = run.execute()
+            refresh_priors(held.database)
             brought = {name: count - before[name] for name, count in _counts(held.database).items()}
             covered = coverage(held.database)
             held.state.covered(covered)
@@ -198,13 +201,15 @@ class Workspace:
 
     def status(self) -> dict[str, Any]:
         """What runs, what is done, and how to go on: the polyledger.status/1 document."""
-        held = holder(self.path)
-        if held is not None:
+        patience = time.monotonic() + _SECONDS_FOR_A_CHANGE
+        while (held := holder(self.path)) is not None:
             try:
                 document = Door(self.path).ask("status", patience=_SECONDS_FOR_STATUS)
-            except DoorClosedError:  # it is just beginning or ending: its lock says the least
-                return status_document(self.path, held, None)
-            return {**document, "resume": resume_command(self.path)}
+                return {**document, "resume": resume_command(self.path)}
+            except DoorClosedError:  # it is just beginning or ending
+                if time.monotonic() > patience:
+                    return status_document(self.path, held, None)  # its lock says the least
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         if not (self.path / LEDGER_FILE).exists():
             return status_document(self.path, None, None)
         return self._answered(
@@ -243,8 +248,10 @@ class Workspace:
         limit: int | None = None,
         category: str | None = None,
         min_coverage: float | None = None,
+        min_resolved: int | None = None,
+        skill: bool = False,
     ) -> Result:
-        """Wallets ranked; see `polyledger.value.wallets.wallets` and, for ``average-cost``, the docs on methods."""
+        """Wallets ranked; see `polyledger.insight.ranking` and, for ``average-cost``, the docs on methods."""
         document = self._ask(
             "wallets",
             method=method,
@@ -253,13 +260,20 @@ class Workspace:
             limit=limit,
             category=category,
             min_coverage=min_coverage,
+            min_resolved=min_resolved,
+            skill=skill,
         )
         return Result(document, lambda: wallets_table(document))
 
     def wallet(self, address: str) -> Result:
-        """One wallet with its categories and positions."""
+        """One wallet with its categories, how it trades in each (`polyledger.insight.breakdown`), and positions."""
         document = self._ask("wallet", address=address)
         return Result(document, lambda: positions_table(document))
+
+    def exposure(self, wallets: Sequence[str] = ()) -> Result:
+        """What is still open of some wallets (of all without any): see `polyledger.insight.exposure.exposure`."""
+        document = self._ask("exposure", wallets=list(wallets))
+        return Result(document, lambda: pa.Table.from_pylist(document["by_event"]))
 
     def verify(self, *, progress: Progress | None = None) -> Result:
         """Every check of the books over everything stored; without progress while another process holds the ledger."""
