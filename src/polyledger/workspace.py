@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from polyledger.config import Settings, load_settings
 from polyledger.config_file import toml_template
+from polyledger.domain.amounts import parse_amount
 from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
 from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
 from polyledger.domain.scope import Scope
@@ -39,7 +40,9 @@ from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
 from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.run import Run, report_document
+from polyledger.sync.scope import contracts_of
 from polyledger.sync.status import resume_command, status_document
+from polyledger.value.against import compare
 from polyledger.value.coverage import coverage
 from polyledger.value.tables import conflicts_table, positions_table, wallets_table
 
@@ -55,6 +58,7 @@ _COUNTED: Final = (
     "preparations", "resolutions", "transactions", "minor_logs", "unknown_logs",
 )  # fmt: skip
 _SECONDS_FOR_STATUS: Final = 5.0
+_SECONDS_FOR_A_CHANGE: Final = 1.0
 # How long a ledger may take to change hands: to be opened by a run that begins, or closed by one that ends.
 _SECONDS_OF_PATIENCE: Final = 5.0
 _SECONDS_BETWEEN_TRIES: Final = 0.05
@@ -197,13 +201,15 @@ class Workspace:
 
     def status(self) -> dict[str, Any]:
         """What runs, what is done, and how to go on: the polyledger.status/1 document."""
-        held = holder(self.path)
-        if held is not None:
+        patience = time.monotonic() + _SECONDS_FOR_A_CHANGE
+        while (held := holder(self.path)) is not None:
             try:
                 document = Door(self.path).ask("status", patience=_SECONDS_FOR_STATUS)
-            except DoorClosedError:  # it is just beginning or ending: its lock says the least
-                return status_document(self.path, held, None)
-            return {**document, "resume": resume_command(self.path)}
+                return {**document, "resume": resume_command(self.path)}
+            except DoorClosedError:  # it is just beginning or ending
+                if time.monotonic() > patience:
+                    return status_document(self.path, held, None)  # its lock says the least
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         if not (self.path / LEDGER_FILE).exists():
             return status_document(self.path, None, None)
         return self._answered(
@@ -275,6 +281,31 @@ class Workspace:
         columns = ("name", "status", "reason", "checked", "failed")
         rows = [{column: check[column] for column in columns} for check in document["checks"]]
         return Result(document, lambda: pa.Table.from_pylist(rows))
+
+    def verify_against(self, file: str | Path, *, tolerance: str = "0.000001") -> Result:
+        """Compare with figures of wallets, or a mapping, that somebody already has; the cause of each difference.
+
+        Args:
+            file: Parquet, CSV or JSONL, read-only.
+            tolerance: USDC; amounts that differ by no more agree.
+
+        Returns:
+            The polyledger.verify-against/1 document; as a table, one row per difference.
+
+        Raises:
+            UsageError: the file cannot be read, or has no columns that can be compared.
+        """
+        with plain_errors(self.path / LEDGER_FILE):
+            document = compare(
+                self._reader(), Path(file), contracts_of(self.settings), tolerance=parse_amount(tolerance)
+            )
+        columns = ("row", "figure", "theirs", "ours", "cause", "why")
+        rows = [
+            {column: None if entry[column] is None else str(entry[column]) for column in columns}
+            for entry in document["differences"]
+        ]
+        schema = pa.schema([(column, pa.string()) for column in columns])
+        return Result(document, lambda: pa.Table.from_pylist(rows, schema=schema))
 
     def explain(self, identifier: str) -> Result:
         """Why a token, condition, market, transaction or fill is what it is."""
