@@ -22,6 +22,7 @@ from polyledger.ledger.imports import FileFacts, TradeWriter, known_file
 from polyledger.sources.files.columns import RAW_AMOUNTS, TRADE_NAMES, check_mapping, trade_columns
 from polyledger.sources.files.opening import OpenedFile, batches, file_digest, open_file
 from polyledger.sources.files.trades import Reject, read_trades, relative_error, repeating
+from polyledger.store.attribution import attribute
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.json_lines import JsonLines
 
@@ -134,6 +135,8 @@ class FileImport(ABC):
                     report.state, report.message = "failed", str(error)
                 report.seconds = time.monotonic() - began
         self.finish()
+        with self._database.transaction() as connection:
+            attribute(connection)
         return self.reports
 
     def _import(self, path: Path, report: FileReport, parse: JsonLines) -> None:
