@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from polyledger.config import Settings, load_settings
 from polyledger.config_file import toml_template
+from polyledger.domain.amounts import parse_amount
 from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
 from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
 from polyledger.domain.scope import Scope
@@ -30,6 +31,7 @@ from polyledger.door.client import Door
 from polyledger.door.holding import Holding, holding
 from polyledger.door.questions import Asked, answer
 from polyledger.door.wire import DoorClosedError
+from polyledger.insight.skill import refresh_priors
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.export import export
 from polyledger.store.probed import save_probe
@@ -40,7 +42,9 @@ from polyledger.sync.lock import held_by, holder
 from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.probe import probe
 from polyledger.sync.run import Run, report_document
+from polyledger.sync.scope import contracts_of
 from polyledger.sync.status import resume_command, status_document
+from polyledger.value.against import compare
 from polyledger.value.coverage import coverage
 from polyledger.value.tables import conflicts_table, positions_table, wallets_table
 
@@ -56,6 +60,7 @@ _COUNTED: Final = (
     "preparations", "resolutions", "transactions", "minor_logs", "unknown_logs",
 )  # fmt: skip
 _SECONDS_FOR_STATUS: Final = 5.0
+_SECONDS_FOR_A_CHANGE: Final = 1.0
 # How long a ledger may take to change hands: to be opened by a run that begins, or closed by one that ends.
 _SECONDS_OF_PATIENCE: Final = 5.0
 _SECONDS_BETWEEN_TRIES: Final = 0.05
@@ -160,6 +165,7 @@ class Workspace:
             held.state.run_id = run.report.run_id
             before = _counts(held.database)
             report = run.execute()
+            refresh_priors(held.database)
             brought = {name: count - before[name] for name, count in _counts(held.database).items()}
             covered = coverage(held.database)
             held.state.covered(covered)
@@ -211,13 +217,15 @@ class Workspace:
 
     def status(self) -> dict[str, Any]:
         """What runs, what is done, and how to go on: the polyledger.status/1 document."""
-        held = holder(self.path)
-        if held is not None:
+        patience = time.monotonic() + _SECONDS_FOR_A_CHANGE
+        while (held := holder(self.path)) is not None:
             try:
                 document = Door(self.path).ask("status", patience=_SECONDS_FOR_STATUS)
-            except DoorClosedError:  # it is just beginning or ending: its lock says the least
-                return status_document(self.path, held, None)
-            return {**document, "resume": resume_command(self.path)}
+                return {**document, "resume": resume_command(self.path)}
+            except DoorClosedError:  # it is just beginning or ending
+                if time.monotonic() > patience:
+                    return status_document(self.path, held, None)  # its lock says the least
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         if not (self.path / LEDGER_FILE).exists():
             return status_document(self.path, None, None)
         return self._answered(
@@ -256,8 +264,10 @@ class Workspace:
         limit: int | None = None,
         category: str | None = None,
         min_coverage: float | None = None,
+        min_resolved: int | None = None,
+        skill: bool = False,
     ) -> Result:
-        """Wallets ranked; see `polyledger.value.wallets.wallets` and, for ``average-cost``, the docs on methods."""
+        """Wallets ranked; see `polyledger.insight.ranking` and, for ``average-cost``, the docs on methods."""
         document = self._ask(
             "wallets",
             method=method,
@@ -266,13 +276,20 @@ class Workspace:
             limit=limit,
             category=category,
             min_coverage=min_coverage,
+            min_resolved=min_resolved,
+            skill=skill,
         )
         return Result(document, lambda: wallets_table(document))
 
     def wallet(self, address: str) -> Result:
-        """One wallet with its categories and positions."""
+        """One wallet with its categories, how it trades in each (`polyledger.insight.breakdown`), and positions."""
         document = self._ask("wallet", address=address)
         return Result(document, lambda: positions_table(document))
+
+    def exposure(self, wallets: Sequence[str] = ()) -> Result:
+        """What is still open of some wallets (of all without any): see `polyledger.insight.exposure.exposure`."""
+        document = self._ask("exposure", wallets=list(wallets))
+        return Result(document, lambda: pa.Table.from_pylist(document["by_event"]))
 
     def verify(self, *, progress: Progress | None = None) -> Result:
         """Every check of the books over everything stored; without progress while another process holds the ledger."""
@@ -280,6 +297,31 @@ class Workspace:
         columns = ("name", "status", "reason", "checked", "failed")
         rows = [{column: check[column] for column in columns} for check in document["checks"]]
         return Result(document, lambda: pa.Table.from_pylist(rows))
+
+    def verify_against(self, file: str | Path, *, tolerance: str = "0.000001") -> Result:
+        """Compare with figures of wallets, or a mapping, that somebody already has; the cause of each difference.
+
+        Args:
+            file: Parquet, CSV or JSONL, read-only.
+            tolerance: USDC; amounts that differ by no more agree.
+
+        Returns:
+            The polyledger.verify-against/1 document; as a table, one row per difference.
+
+        Raises:
+            UsageError: the file cannot be read, or has no columns that can be compared.
+        """
+        with plain_errors(self.path / LEDGER_FILE):
+            document = compare(
+                self._reader(), Path(file), contracts_of(self.settings), tolerance=parse_amount(tolerance)
+            )
+        columns = ("row", "figure", "theirs", "ours", "cause", "why")
+        rows = [
+            {column: None if entry[column] is None else str(entry[column]) for column in columns}
+            for entry in document["differences"]
+        ]
+        schema = pa.schema([(column, pa.string()) for column in columns])
+        return Result(document, lambda: pa.Table.from_pylist(rows, schema=schema))
 
     def explain(self, identifier: str) -> Result:
         """Why a token, condition, market, transaction or fill is what it is."""

@@ -36,7 +36,10 @@ WHAT_TO_EXPORT = Literal[
     "resolutions",
     "wallet-category-breakdown",
 ]
-ORDERS = Literal["realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "win_rate"]
+ORDERS = Literal[
+    "realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "resolved_conditions", "win_rate",
+    "coverage", "roi", "average_pnl", "hit_rate", "profit_per_dollar", "closing_line", "brier",
+]  # fmt: skip
 
 
 def version(*, session: Given) -> None:
@@ -180,12 +183,21 @@ def coverage(
 
 def wallets(
     *,
-    order_by: Annotated[ORDERS, Parameter(help="Largest first.")] = "realized_pnl",
+    order_by: Annotated[
+        ORDERS,
+        Parameter(help="Best first; hit_rate, profit_per_dollar, closing_line and brier rank by the shrunk figure."),
+    ] = "realized_pnl",
     limit: Annotated[int | None, Parameter(help="At most this many; 20 unless told, all with --json.")] = None,
     category: Annotated[str | None, Parameter(help="Figures of this category only.")] = None,
     min_coverage: Annotated[
         float | None, Parameter(help="Only wallets with at least this share (0 to 1) of their conditions resolved.")
     ] = None,
+    min_resolved: Annotated[
+        int | None, Parameter(help="Only wallets with at least this many resolved conditions.")
+    ] = None,
+    skill: Annotated[
+        bool, Parameter(negative="", show_default=False, help="With breakdown and skill for every wallet.")
+    ] = False,
     method: Annotated[
         Literal["settlement", "average-cost"],
         Parameter(help="settlement: cash and settled shares; average-cost: as the public P&L subgraph."),
@@ -212,6 +224,8 @@ def wallets(
             limit=limit if limit is not None or session.as_json else 20,
             category=category,
             min_coverage=min_coverage,
+            min_resolved=min_resolved,
+            skill=skill,
         )
     session.emit(result.document, wallet_views.wallets)
 
@@ -224,16 +238,44 @@ def wallet(address: Annotated[str, Parameter(help="0x and 40 hex digits.")], *, 
         session.emit(workspace.wallet(address).document, wallet_views.wallet)
 
 
+def exposure(
+    addresses: Annotated[
+        tuple[str, ...], Parameter(help="Wallets, 0x and 40 hex digits; all when none is given.")
+    ] = (),
+    /,
+    *,
+    session: Given,
+) -> None:
+    """Show what is still open: by category, event and neg-risk group, how concentrated, and the worst that can come."""
+    from polyledger.cli import insight_views
+
+    with session.open() as workspace:
+        session.emit(workspace.exposure(addresses).document, insight_views.exposure)
+
+
 def verify(
     *,
     require_complete: Annotated[
         bool, Parameter(negative="", show_default=False, help="Also fail when a check cannot be applied.")
     ] = False,
+    against: Annotated[
+        Path | None, Parameter(help="Compare with somebody's figures of wallets, or mapping: Parquet, CSV or JSONL.")
+    ] = None,
+    tolerance: Annotated[str, Parameter(help="With --against: USDC by which amounts may differ.")] = "0.000001",
     session: Given,
 ) -> int:
-    """Prove that the books balance. Exit code 1 when they do not."""
-    from polyledger.cli import views
+    """Prove that the books balance. Exit code 1 when they do not.
 
+    With --against, compare with figures or a mapping that somebody already has instead, and say why what differs does.
+    Exit code 1 when something differs.
+    """
+    from polyledger.cli import against_view, views
+
+    if against is not None:
+        with session.open() as workspace:
+            compared = workspace.verify_against(against, tolerance=tolerance).document
+        session.emit(compared, against_view.verify_against)
+        return 0 if compared["ok"] else 1
     with session.open() as workspace:
         document = workspace.verify().document
     session.emit(document, views.verify)
@@ -363,6 +405,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "coverage": coverage,
     "wallets": wallets,
     "wallet": wallet,
+    "exposure": exposure,
     "export": export,
     "sql": sql,
     "replica": replica,
