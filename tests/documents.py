@@ -210,3 +210,16 @@ STATUS: dict[str, Any] = {
     "projected": {},
     "resume": "polyledger -w . sync",
 }
+
+BUSY_STATUS: dict[str, Any] = {
+    **STATUS,
+    "sources": [
+        {**STATUS["sources"][0], "source": "clob", "not_found": 1_234_567, "failed": 12, "limited": True},
+        {**STATUS["sources"][0], "source": "data_api", "total": 0, "per_second": None, "eta_seconds": None},
+    ],
+    "projected": COVERAGE,
+    "messages": [
+        {"at": "2026-11-21T10:00:01.123Z", "source": "gamma", "message": "[502] gamma is down, " + "again " * 40},
+        {"at": "2026-11-21T10:00:02.123Z", "source": "chain", "message": "180 logs", "running": True},
+    ],
+}

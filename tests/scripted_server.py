@@ -29,14 +29,15 @@ class Scripted:
 
 @contextlib.contextmanager
 def scripted(handler: Callable[[Request], Response]) -> Iterator[Scripted]:
-    """Serve every GET path with `handler` on an ephemeral port of loopback."""
+    """Serve every path with `handler` on an ephemeral port of loopback; the body of a POST is at ``state.body``."""
     script = Scripted()
 
     async def endpoint(request: Request) -> Response:
         script.requests.append((request.url.path, request.query_params.multi_items()))
+        request.state.body = await request.body()
         return handler(request)
 
-    app = Starlette(routes=[Route("/{path:path}", endpoint)])
+    app = Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])])
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False, lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from polyledger.cli import demo, figures, views, wallet_views
+from polyledger.cli import demo, figures, status_view, views, wallet_views
 from polyledger.cli.session import Session
 from tests import documents
 
@@ -39,7 +39,8 @@ VIEWS: list[tuple[Callable[[Any, int], Any], Any]] = [
     (views.verify, documents.FAILED_VERIFY),
     (views.explain, documents.EXPLAIN),
     (views.sync, documents.SYNC),
-    (views.status, documents.STATUS),
+    (status_view.status, documents.STATUS),
+    (status_view.status, documents.BUSY_STATUS),
     (_demo, DEMO),
 ]
 

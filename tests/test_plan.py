@@ -23,7 +23,7 @@ from polyledger.sync.stages import Offer, Only, Plan, ScanEstimate, WalkOffer
 NOW = 1_800_000_000
 ALL = frozenset({CONDITION, MARKET, EVENT, CATEGORY, RESOLUTION})
 GAMMA = Offer(Capability("gamma", Kind.MARKET, 98, ALL, 1.2), 15.0)
-CLOB = Offer(Capability("clob", Kind.MARKET, 1, frozenset({CONDITION, CATEGORY, RESOLUTION})), 45.0)
+CLOB = Offer(Capability("clob", Kind.MARKET, 1, frozenset({CONDITION, MARKET, CATEGORY, RESOLUTION})), 45.0)
 
 
 def keys_of(kind: Kind, count: int, **given: Any) -> MissingKeys:

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from polyledger.cli.import_command import import_files
 from polyledger.cli.planning import Budget, OnlyNames, gaps, plan
 from polyledger.cli.progress import ProgressReport
+from polyledger.cli.scope_flags import ScopeFlags
 from polyledger.cli.session import Session, exit_code_of_state, program_name
 from polyledger.domain.durations import seconds_of
 from polyledger.domain.errors import PolyledgerError, UsageError
@@ -36,7 +37,10 @@ WHAT_TO_EXPORT = Literal[
     "resolutions",
     "wallet-category-breakdown",
 ]
-ORDERS = Literal["realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "win_rate"]
+ORDERS = Literal[
+    "realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "resolved_conditions", "win_rate",
+    "coverage", "roi", "average_pnl", "hit_rate", "profit_per_dollar", "closing_line", "brier",
+]  # fmt: skip
 
 
 def version(*, session: Given) -> None:
@@ -58,13 +62,26 @@ def init(*, session: Given) -> None:
     print(f"{session.workspace} is ready. Next: {session.again('doctor')}, then {session.again('sync')}")
 
 
-def doctor(*, session: Given) -> int:
+def doctor(
+    *,
+    probe: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Measure what each source can do now, some 20 requests each; plans reckon with it."
+        ),
+    ] = False,
+    session: Given,
+) -> int:
     """Examine Python, the engine, disk, memory and every endpoint; each finding comes with its fix."""
     from polyledger.cli import doctor_view
     from polyledger.config import load_settings
     from polyledger.sync.doctor import examine
+    from polyledger.workspace import Workspace
 
-    document = examine(session.workspace, load_settings(session.workspace))
+    settings = load_settings(session.workspace)
+    document = examine(session.workspace, settings)
+    if probe:
+        document |= Workspace(session.workspace, settings).probe()
     session.emit(document, doctor_view.doctor)
     return 0 if document["ok"] else 1
 
@@ -93,16 +110,20 @@ def sync(
     ] = None,
     budget: Budget = None,
     only: OnlyNames = None,
+    part: ScopeFlags | None = None,
     session: Given,
 ) -> int:
     """Fetch what is missing, and nothing else. Stopping is safe; the same command goes on where it was."""
     from polyledger.cli import views
 
     seconds = None if budget is None else seconds_of(budget)
+    part = part or ScopeFlags()
+    scope = part.scope()
+    session.arguments = part.words()
     overrides = {"chain": {"from_block": from_block, "to_block": to_block, "rpc_url": rpc_url}}
     with session.open(overrides) as workspace, ProgressReport() as progress:
         session.watch(progress)
-        document = workspace.sync(progress=progress, budget=seconds, only=only or ())
+        document = workspace.sync(progress=progress, budget=seconds, only=only or (), scope=scope)
     session.emit(document, views.sync)
     if document["state"] != "done":
         session.say(f"Stopped early; what was fetched is saved. To go on: {session.again('sync')}")
@@ -111,10 +132,29 @@ def sync(
 
 def status(*, session: Given) -> None:
     """Show what a run is doing, what is done and what is open, for each source."""
-    from polyledger.cli import views
+    from polyledger.cli import status_view
 
     with session.open() as workspace:
-        session.emit(workspace.status(), views.status)
+        session.emit(workspace.status(), status_view.status)
+
+
+def watch(
+    *,
+    every: Annotated[float, Parameter(help="Seconds between looks.")] = 1.0,
+    once: Annotated[bool, Parameter(negative="", show_default=False, help="Look once and end.")] = False,
+    session: Given,
+) -> int:
+    """Watch a run until it ends; with --json a document per line. Stopping this leaves the run alone."""
+    from polyledger.cli.watch import watch_run
+
+    if every <= 0:
+        raise UsageError(f"--every {every} is no time to wait", "Give seconds, such as 1 or 0.5")
+
+    def ask() -> dict[str, Any]:
+        with session.open() as workspace:  # anew each time: an open ledger would keep a run from starting
+            return workspace.status()
+
+    return watch_run(session, ask, every=every, once=once)
 
 
 def coverage(
@@ -147,12 +187,21 @@ def coverage(
 
 def wallets(
     *,
-    order_by: Annotated[ORDERS, Parameter(help="Largest first.")] = "realized_pnl",
+    order_by: Annotated[
+        ORDERS,
+        Parameter(help="Best first; hit_rate, profit_per_dollar, closing_line and brier rank by the shrunk figure."),
+    ] = "realized_pnl",
     limit: Annotated[int | None, Parameter(help="At most this many; 20 unless told, all with --json.")] = None,
     category: Annotated[str | None, Parameter(help="Figures of this category only.")] = None,
     min_coverage: Annotated[
         float | None, Parameter(help="Only wallets with at least this share (0 to 1) of their conditions resolved.")
     ] = None,
+    min_resolved: Annotated[
+        int | None, Parameter(help="Only wallets with at least this many resolved conditions.")
+    ] = None,
+    skill: Annotated[
+        bool, Parameter(negative="", show_default=False, help="With breakdown and skill for every wallet.")
+    ] = False,
     method: Annotated[
         Literal["settlement", "average-cost"],
         Parameter(help="settlement: cash and settled shares; average-cost: as the public P&L subgraph."),
@@ -179,6 +228,8 @@ def wallets(
             limit=limit if limit is not None or session.as_json else 20,
             category=category,
             min_coverage=min_coverage,
+            min_resolved=min_resolved,
+            skill=skill,
         )
     session.emit(result.document, wallet_views.wallets)
 
@@ -191,16 +242,44 @@ def wallet(address: Annotated[str, Parameter(help="0x and 40 hex digits.")], *, 
         session.emit(workspace.wallet(address).document, wallet_views.wallet)
 
 
+def exposure(
+    addresses: Annotated[
+        tuple[str, ...], Parameter(help="Wallets, 0x and 40 hex digits; all when none is given.")
+    ] = (),
+    /,
+    *,
+    session: Given,
+) -> None:
+    """Show what is still open: by category, event and neg-risk group, how concentrated, and the worst that can come."""
+    from polyledger.cli import insight_views
+
+    with session.open() as workspace:
+        session.emit(workspace.exposure(addresses).document, insight_views.exposure)
+
+
 def verify(
     *,
     require_complete: Annotated[
         bool, Parameter(negative="", show_default=False, help="Also fail when a check cannot be applied.")
     ] = False,
+    against: Annotated[
+        Path | None, Parameter(help="Compare with somebody's figures of wallets, or mapping: Parquet, CSV or JSONL.")
+    ] = None,
+    tolerance: Annotated[str, Parameter(help="With --against: USDC by which amounts may differ.")] = "0.000001",
     session: Given,
 ) -> int:
-    """Prove that the books balance. Exit code 1 when they do not."""
-    from polyledger.cli import views
+    """Prove that the books balance. Exit code 1 when they do not.
 
+    With --against, compare with figures or a mapping that somebody already has instead, and say why what differs does.
+    Exit code 1 when something differs.
+    """
+    from polyledger.cli import against_view, views
+
+    if against is not None:
+        with session.open() as workspace:
+            compared = workspace.verify_against(against, tolerance=tolerance).document
+        session.emit(compared, against_view.verify_against)
+        return 0 if compared["ok"] else 1
     with session.open() as workspace:
         document = workspace.verify().document
     session.emit(document, views.verify)
@@ -218,6 +297,21 @@ def explain(
 
     with session.open() as workspace:
         session.emit(workspace.explain(identifier).document, views.explain)
+
+
+def conflicts(
+    *,
+    limit: Annotated[int | None, Parameter(help="At most this many; 20 unless told, all with --json.")] = None,
+    session: Given,
+) -> None:
+    """Show where sources contradict each other or a proof, what hangs on it, and which answers were set aside."""
+    from polyledger.cli import claim_views
+
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} shows nothing", "Give a number from 1")
+    with session.open() as workspace:
+        document = workspace.conflicts(limit if limit is not None or session.as_json else 20).document
+    session.emit(document, claim_views.conflicts)
 
 
 def export(
@@ -281,6 +375,8 @@ def interrupted(session: Session) -> str:
     """The last line of a command that was stopped: what is saved and which command goes on."""
     if session.command == "demo":
         return f"Interrupted; what was fetched is in {session.workspace}. To start again: {program_name()} demo"
+    if session.command == "watch":
+        return f"Stopped watching; the run goes on. To watch it again: {session.again('watch')}"
     if session.command == "import":
         return f"Interrupted; every file that was finished is imported, and nothing of others. {_run_again(session)}"
     if session.command != "sync":
@@ -306,11 +402,14 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "plan": plan,
     "sync": sync,
     "status": status,
+    "watch": watch,
     "verify": verify,
+    "conflicts": conflicts,
     "explain": explain,
     "coverage": coverage,
     "wallets": wallets,
     "wallet": wallet,
+    "exposure": exposure,
     "export": export,
     "sql": sql,
     "replica": replica,

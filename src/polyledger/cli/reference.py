@@ -21,12 +21,19 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "import": (
         "polyledger -w my-ledger import trades.parquet more-trades.csv.gz",
         "polyledger -w my-ledger import dump.jsonl.zst --map ticket=transaction --map note=-",
+        "polyledger -w my-ledger import --as mapping markets_dim.parquet",
     ),
     "gaps": ("polyledger gaps --by month", "polyledger gaps --limit 100 --json"),
     "plan": ("polyledger plan --budget 6h", "polyledger plan --only gamma markets --detailed-exitcode"),
-    "sync": ("polyledger -w my-ledger sync", "polyledger -w my-ledger sync --from 84902353 --to finalized"),
+    "sync": (
+        "polyledger -w my-ledger sync",
+        "polyledger -w my-ledger sync --from 84902353 --to finalized",
+        "polyledger -w my-ledger sync --wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29",
+    ),
     "status": ("polyledger -w my-ledger status --json",),
+    "watch": ("polyledger -w my-ledger watch", "polyledger -w my-ledger watch --json --every 10"),
     "verify": ("polyledger -w my-ledger verify",),
+    "conflicts": ("polyledger conflicts --limit 50", "polyledger conflicts --json"),
     "explain": ("polyledger explain 0xe3b423dfad8c22ff75c9899c4e8176f628cf4ad4caa00481764d320e7415f7a9",),
     "coverage": ("polyledger coverage --by category", "polyledger coverage --fail-under 0.95"),
     "wallets": (
@@ -34,6 +41,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "polyledger wallets --method average-cost --era v1 --json",
     ),
     "wallet": ("polyledger wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29",),
+    "exposure": ("polyledger exposure", "polyledger exposure 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29"),
     "export": (
         "polyledger export fills --out fills.parquet",
         "polyledger export mapping --out market_id_lookup_results.json",
@@ -102,7 +110,8 @@ def _command(name: str, command: App) -> Iterator[str]:
 
 def _arguments(app: App) -> Iterator[Any]:
     for argument in app.assemble_argument_collection():
-        if argument.parse and argument.parameter.show is not False:
+        # A group of options that commands share shows as its options.
+        if argument.parse and argument.parameter.show is not False and argument.name != "*":
             yield argument
 
 
@@ -124,7 +133,7 @@ def _help(argument: Any) -> str:
     default = argument.field_info.default
     if argument.required:
         parts.append("Required." if not _is_positional(argument) else "")
-    elif default is not None and default is not False:
+    elif default is not None and default is not False and default != ():
         parts.append(f"Default: `{default}`.")
     return " ".join(part for part in parts if part)
 

@@ -32,6 +32,7 @@ class Session:
     workspace: Path
     as_json: bool = False
     command: str = ""
+    arguments: str = ""  # what must be said again when the command is: its scope
     progress: ProgressReport | None = None  # of the run under way, for the last line of a stopped one
 
     def out(self) -> Console:
@@ -95,7 +96,8 @@ class Session:
         """The command line that runs ``command`` on this workspace."""
         from shlex import quote
 
-        return f"{program_name()} -w {quote(str(self.workspace))} {command}"
+        arguments = self.arguments if command == self.command else ""
+        return f"{program_name()} -w {quote(str(self.workspace))} {command}{arguments}"
 
 
 def exit_code_of_state(state: str) -> int:

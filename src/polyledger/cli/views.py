@@ -1,4 +1,4 @@
-"""Coverage, checks, explanations and status, drawn for people."""
+"""Coverage, checks and explanations, drawn for people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["coverage", "explain", "export", "status", "sync", "verify"]
+__all__ = ["coverage", "coverage_table", "explain", "export", "sync", "verify"]
 
 Document = Mapping[str, Any]
 
@@ -33,6 +33,11 @@ def coverage(document: Document, width: int) -> Iterable[RenderableType]:
         yield "There are no trades yet. Run polyledger sync first."
         return
     yield coverage_table(document, width)
+    scope = document.get("scope")
+    if scope:
+        from rich.markup import escape
+
+        yield f"[yellow]not in this ledger[/]: {escape(scope['left_out'])}"
     without = [f"{count(trades[key])} {key}" for key in WITHOUT if trades[key]]
     if without:
         yield f"[yellow]without a condition[/]: {', '.join(without)}"
@@ -152,7 +157,8 @@ def explain(document: Document, width: int) -> Iterable[RenderableType]:
     if document["claims"]:
         table = plain_table("", "source", "value", "observed")
         for claim in document["claims"]:
-            mark = MARKS["ok"] if claim["won"] else MARKS["failed"] if claim["refuted"] else " "
+            lost = claim["refuted"] or claim.get("quarantined")
+            mark = MARKS["ok"] if claim["won"] else MARKS["failed"] if lost else " "
             text = escape(shorten(_text(claim["value"]), max(20, width - 40)))
             table.add_row(mark, str(claim["source"]), text, _moment(claim.get("observed_at")))
         yield ""
@@ -192,37 +198,6 @@ def _pairs() -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     return table
-
-
-def status(document: Document, width: int) -> Iterable[RenderableType]:
-    """``polyledger.status/1``: the run, each source, and the command that continues."""
-    run = document["run"]
-    by_whom = f" (process {run['pid']})" if run.get("pid") and run["state"] == "running" else ""
-    since = f", started {run['started']}" if run.get("started") else ""
-    yield f"[bold]{run['state']}[/]{by_whom}{since}"
-    if document["sources"]:
-        yield ""
-        table = plain_table("source", "done", "", "open", "not found", "failed", "left", right=(1, 3, 4, 5, 6))
-        for source in document["sources"]:
-            table.add_row(
-                str(source["source"]),
-                f"{_brief(source['done'])} of {_brief(source['total'])}",
-                bar(ratio(source["done"], source["total"]), 10),
-                *(_brief(source.get(key)) for key in ("open", "not_found", "failed")),
-                seconds(source.get("eta_seconds")),
-            )
-        yield table
-    trades = (document.get("coverage") or {}).get("trades")
-    if trades and trades["total"]:
-        yield ""
-        yield coverage_table(document["coverage"], width)
-    if document.get("resume"):
-        yield ""
-        yield f"to go on: {document['resume']}"
-
-
-def _brief(number: int | None) -> str:
-    return NONE if number is None else compact(str(number))
 
 
 def sync(document: Document, width: int) -> Iterable[RenderableType]:

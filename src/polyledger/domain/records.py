@@ -227,3 +227,23 @@ class FillRecord:
     shares: int
     collateral: int
     fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRecord:
+    """Something other than a trade that a wallet did, as an HTTP source lists it: a split, merge, redemption, reward …
+
+    Attributes:
+        kind: the source's word, upper case (``SPLIT``, ``MERGE``, ``REDEEM``, ``CONVERSION`` …).
+        amount, collateral: 1e-6 units of shares and USDC, as the source states them.
+        timestamp: seconds since 1970, UTC.
+    """
+
+    source: str
+    kind: str
+    transaction_hash: str
+    wallet: str
+    condition_id: str | None
+    amount: int
+    collateral: int
+    timestamp: int

@@ -23,6 +23,10 @@ _LEAST_MEMORY: Final = 256 << 20
 _LATER: Final = "Narrow it, or ask again when the run has ended"
 
 
+class LeavingError(Exception):
+    """The run ends in the middle of an answer, or the client has gone: there is nobody to answer any more."""
+
+
 @dataclass(eq=False)
 class Work:
     """One answer under way. `stopped` says why it was interrupted."""
@@ -52,12 +56,33 @@ class Guard:
     database: Database
     memory_limit: int
     _works: set[Work] = field(default_factory=set)
+    _inside: int = 0
+    _thread: threading.Thread | None = None
     _change: threading.Condition = field(default_factory=threading.Condition)
     _closing: bool = False
 
     def start(self) -> None:
         """Begin to look."""
-        threading.Thread(target=self._watch, name="door-guard", daemon=True).start()
+        self._thread = threading.Thread(target=self._watch, name="door-guard", daemon=True)
+        self._thread.start()
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Around everything that uses the ledger: `close` waits for it.
+
+        Raises:
+            LeavingError: the ledger is about to be closed.
+        """
+        with self._change:
+            if self._closing:
+                raise LeavingError
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._inside -= 1
+                self._change.notify_all()
 
     @contextlib.contextmanager
     def over(
@@ -81,17 +106,19 @@ class Guard:
     def close(self, grace: float) -> None:
         """Let answers end for `grace` seconds, interrupt the rest, and return when none is left."""
         with self._change:
-            self._change.wait_for(lambda: not self._works, timeout=grace)
+            self._change.wait_for(lambda: not self._inside, timeout=grace)
             self._closing = True
             for work in self._works:
                 work.gone = True
             self._change.notify_all()
-            while self._works:
+            while self._inside:
                 for work in self._works:
                     work.connection.interrupt()
                     with contextlib.suppress(OSError):
                         work.client.shutdown(socket.SHUT_RDWR)  # it may be stuck in sending
                 self._change.wait(_SECONDS_BETWEEN_LOOKS)
+        if self._thread is not None:
+            self._thread.join()
 
     def _watch(self) -> None:
         while True:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from polyledger.config import Settings
 from polyledger.domain.errors import PolyledgerError, UsageError, WorkspaceLockedError
-from polyledger.door.guard import Guard, Work
+from polyledger.door.guard import Guard, LeavingError, Work
 from polyledger.door.place import SOCKET_FILE, socket_address
 from polyledger.door.questions import Asked, answer
 from polyledger.door.wire import (
@@ -157,7 +157,7 @@ class _Answerer(socketserver.BaseRequestHandler):
                 self._answer(_question(payload))
             except PolyledgerError as error:
                 send_frame(self.request, FAILURE, failure(error))
-            except _GoneError:
+            except LeavingError:
                 return  # without an end, so that the client asks again: the ledger will be free
             except (OSError, DoorClosedError):
                 raise
@@ -177,22 +177,27 @@ class _Answerer(socketserver.BaseRequestHandler):
                 "The process that holds the ledger is answering other questions", "Ask again in a while"
             )
         try:
-            if "sql" in question:
-                self._sql(str(question["sql"]))
-            else:
-                self._document(str(question.get("ask")), question.get("arguments") or {})
+            with door.guard.inside():
+                if "sql" in question:
+                    self._sql(str(question["sql"]))
+                    document = None
+                else:
+                    document = self._document(str(question.get("ask")), question.get("arguments") or {})
         finally:
             door.turns.release()
+        if document is None:
+            send_frame(self.request, END)
+        else:
+            self._send(document)
 
-    def _document(self, name: str, arguments: Document) -> None:
+    def _document(self, name: str, arguments: Document) -> bytes:
         door = self.server.door
         with (
             door.database.snapshot() as snapshot,
             door.guard.over(snapshot.connection, self.request, _SECONDS_FOR_A_DOCUMENT, _MEMORY_OF_A_DOCUMENT) as work,
             _interruptions(work),
         ):
-            document = answer(Asked(snapshot, door.settings, door.workspace), name, arguments)
-        self._send(encode(document))
+            return encode(answer(Asked(snapshot, door.settings, door.workspace), name, arguments))
 
     def _sql(self, query: str) -> None:
         door = self.server.door
@@ -210,7 +215,6 @@ class _Answerer(socketserver.BaseRequestHandler):
                 out.flush()
         finally:
             connection.close()
-        send_frame(self.request, END)
 
     def _send(self, document: bytes) -> None:
         send_frame(self.request, DATA, document)
@@ -239,12 +243,8 @@ def _interruptions(work: Work) -> Iterator[None]:
         yield
     except duckdb.InterruptException:
         if work.gone:
-            raise _GoneError from None
+            raise LeavingError from None
         raise work.error() from None
-
-
-class _GoneError(Exception):
-    """The door closes, or the client has gone, in the middle of an answer."""
 
 
 def _question(payload: bytes) -> Document:

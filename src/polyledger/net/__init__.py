@@ -5,6 +5,7 @@ from __future__ import annotations
 import stamina.instrumentation
 
 from polyledger.net.failover import EndpointPool
+from polyledger.net.graphql import GRAPHQL_HEADERS, GraphQlError, data_of, encode_query
 from polyledger.net.http import (
     AnswerTooLargeError,
     BrokenAnswerError,
@@ -15,15 +16,18 @@ from polyledger.net.http import (
 )
 from polyledger.net.jsonrpc import Call, EndpointRefusedError, JsonRpcClient, MethodUnavailableError, Reply, RpcError
 from polyledger.net.limits import AdaptiveLimiter, retry_after_seconds
-from polyledger.net.masking import is_loopback, mask_url, scrub
+from polyledger.net.masking import MASK, is_loopback, mask_url, scrub
 
 __all__ = [
+    "GRAPHQL_HEADERS",
+    "MASK",
     "AdaptiveLimiter",
     "AnswerTooLargeError",
     "BrokenAnswerError",
     "Call",
     "EndpointPool",
     "EndpointRefusedError",
+    "GraphQlError",
     "HttpAnswer",
     "HttpClient",
     "JsonRpcClient",
@@ -32,6 +36,8 @@ __all__ = [
     "Reply",
     "RetryPolicy",
     "RpcError",
+    "data_of",
+    "encode_query",
     "is_loopback",
     "mask_url",
     "retry_after_seconds",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -86,11 +86,27 @@ class Page(Generic[RecordT_co]):
     evidence: Evidence
 
 
-async def fetch(source: str, client: HttpClient, url: str, params: Params) -> tuple[Evidence, Any]:
-    """One GET and its decoded JSON body, None for an error status whose body is not JSON.
+async def fetch(
+    source: str,
+    client: HttpClient,
+    url: str,
+    params: Params,
+    *,
+    content: bytes | None = None,
+    headers: Callable[[], Mapping[str, str]] | None = None,
+    secrets: Sequence[str] = (),
+    check_document: Callable[[Any], None] | None = None,
+) -> tuple[Evidence, Any]:
+    """One GET, or POST when there is `content`, and its decoded JSON body; None for an error whose body is not JSON.
 
     JSON that breaks off is asked for again by the client's policy, a page of something else a few times: services put
     HTML in between under load, a wrong address gives nothing else. Evidence carries the masked address.
+
+    Args:
+        params: the query; with `content`, what the evidence says was asked.
+        headers: made anew for each attempt, never kept.
+        secrets: texts that the service may repeat; they are struck out of the body before anything is made of it.
+        check_document: may raise UpstreamUnavailableError to have the document asked for again.
 
     Raises:
         UpstreamUnavailableError: no usable answer after all repeats.
@@ -115,10 +131,19 @@ async def fetch(source: str, client: HttpClient, url: str, params: Params) -> tu
                         f"Check {source}.url",
                     ) from error
             raise UpstreamUnavailableError(f"{answer.url} sent JSON that breaks off ({error})") from error
+        if check_document is not None:
+            check_document(document)
 
-    answer = await client.fetch("GET", url, params=params, check=check)
-    evidence = Evidence(source, mask_url(url), tuple(params), answer.status, answer.body, time.time())
-    return evidence, document
+    answer = await client.fetch(
+        "GET" if content is None else "POST",
+        url,
+        params=params if content is None else None,
+        content=content,
+        headers=headers,
+        secrets=secrets,
+        check=check,
+    )
+    return Evidence(source, mask_url(url), tuple(params), answer.status, answer.body, time.time()), document
 
 
 def require_success(evidence: Evidence, document: Any) -> None:

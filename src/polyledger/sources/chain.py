@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from polyledger.ctf.contracts import ContractSet
 from polyledger.ctf.logs import LogColumns, columns_from_results
@@ -16,6 +19,8 @@ from polyledger.sources.chain_gather import Admission
 from polyledger.sources.chain_integrity import ReorgDetectedError
 from polyledger.sources.chain_ranges import RangeSizer
 from polyledger.sources.chain_scan import Scan
+from polyledger.sources.chain_wallets import WalletAccounts
+from polyledger.sources.chain_whole import TransactionReader, WholeTransactions
 from polyledger.sources.chain_wire import (
     BLOCK_NUMBER,
     CHAIN_ID,
@@ -30,11 +35,11 @@ from polyledger.sources.chain_wire import (
     required,
 )
 
-__all__ = ["ChainSource", "Head", "Header", "RawAnswer", "ReorgDetectedError", "ScannedRange"]
+__all__ = ["ChainSource", "Head", "Header", "RawAnswer", "ReorgDetectedError", "ScannedRange", "WholeTransactions"]
 
 POLYGON: Final = 137
 FINALITY_DISTANCE: Final = 128  # blocks below the head that count as final where the node does not say
-_RECEIPTS_PER_REQUEST: Final = 50
+_RECEIPTS_PER_REQUEST: Final = 100
 CollateralTransfers = Literal["protocol", "all"]
 
 
@@ -112,7 +117,13 @@ class ChainSource:
         return await self._fetcher.headers(numbers)
 
     def scan(
-        self, from_block: int, to_block: int, *, operators: Callable[[], Sequence[bytes]]
+        self,
+        from_block: int,
+        to_block: int,
+        *,
+        operators: Callable[[], Sequence[bytes]],
+        wallets: Sequence[bytes] | None = None,
+        with_names: bool = True,
     ) -> AsyncGenerator[ScannedRange, None]:
         """All logs of a span of blocks, range by range, in order and without holes.
 
@@ -125,13 +136,21 @@ class ChainSource:
             operators: addresses (20 bytes) whose transfers of collateral count besides the protocol's own; asked again
                 for each range. Operators and admins that the logs of this scan name are found by the scan itself, and
                 count from the block that names them.
+            wallets: addresses (20 bytes) whose logs alone are taken, by the topics that name them, besides the few that
+                every ledger needs; None takes all logs. `whole_transactions` gives what else happened in theirs.
+            with_names: with `wallets`, take conditions, questions, tokens and resolutions too.
 
         Raises:
             ReorgDetectedError: the chain changed below a range that was handed out.
             UpstreamUnavailableError: no endpoint gives a usable answer any more.
             SourceError, SchemaMismatchError, WrongChainError: refused for good.
         """
-        accounts = Accounts(self._contracts, operators, everything=self._everything)
+        if wallets is None:
+            accounts = Accounts(self._contracts, operators, everything=self._everything)
+        else:
+            accounts = WalletAccounts(
+                self._contracts, operators, everything=self._everything, wallets=wallets, with_names=with_names
+            )
         scan = Scan(
             self._fetcher,
             self._contracts,
@@ -141,6 +160,30 @@ class ChainSource:
             max_concurrency=self._max_concurrency,
         )
         return scan.ranges()
+
+    async def whole_transactions(
+        self, logs: LogColumns, transactions: NDArray[np.int64], *, operators: Mapping[bytes, int]
+    ) -> WholeTransactions:
+        """Everything that a scan without a filter would take of some transactions, and all logs of their receipts.
+
+        Args:
+            logs: what a scan of wallets found, those transactions' logs included.
+            transactions: their keys (block << 16 | index), sorted.
+            operators: addresses whose transfers count besides the protocol's own, each with the block that named it;
+                those that `logs` name are added.
+
+        Raises:
+            ReorgDetectedError: the transactions are no longer what the scan saw.
+            UpstreamUnavailableError, SourceError, SchemaMismatchError.
+        """
+        reader = TransactionReader(
+            self._fetcher,
+            self._contracts,
+            self.receipts,
+            everything=self._everything,
+            max_concurrency=self._max_concurrency,
+        )
+        return await reader.read(logs, transactions, operators=operators)
 
     async def receipts(self, transaction_hashes: Sequence[bytes], *, kept: list[RawAnswer] | None = None) -> LogColumns:
         """All logs of whole transactions, sorted. Timestamps are only there if the node gives them with the logs.

@@ -52,7 +52,12 @@ class Accounts:
         added: dict[int, list[bytes]] = {}
         for account in sorted(self.now() - before):
             added.setdefault(max(from_block, self._named.get(account, from_block)), []).append(account)
-        return [
-            (start, transfer_queries(self._contracts.transfer_collaterals, accounts))
-            for start, accounts in sorted(added.items())
-        ]
+        return [(start, self.transfers(accounts)) for start, accounts in sorted(added.items())]
+
+    def transfers(self, accounts: Sequence[bytes] | None) -> list[Query]:
+        """Queries for the transfers of collateral that touch `accounts`; None: all."""
+        return transfer_queries(self._contracts.transfer_collaterals, accounts)
+
+    def shorten(self) -> bool:
+        """Ask with shorter lists from now on; False when there is nothing to shorten."""
+        return False

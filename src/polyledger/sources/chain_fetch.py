@@ -19,7 +19,7 @@ from polyledger.sources.chain_integrity import (
     verify_hashes,
     with_timestamps,
 )
-from polyledger.sources.chain_refusals import Refusal
+from polyledger.sources.chain_refusals import Refusal, RefusalKind
 from polyledger.sources.chain_wire import Header, Query, RawAnswer, ScannedRange, header_call, read_header, required
 
 _HEADERS_PER_REQUEST: Final = 100
@@ -47,7 +47,7 @@ class RangeFetcher:
     async def fetch(
         self, from_block: int, to_block: int, queries: Sequence[Query], *, expects_logs: bool = False
     ) -> Fetched | Refusal:
-        """All logs of `queries` in a range, with the headers of its borders; or the refusal of several blocks.
+        """All logs of `queries` in a range, with the headers of its borders; or the refusal of blocks or of the lists.
 
         Args:
             expects_logs: an answer without any log is not believed, because there have been logs in an earlier one.
@@ -149,7 +149,7 @@ class RangeFetcher:
             return replace(fetched, scanned=replace(fetched.scanned, bodies=bodies))
 
         fetched = await self.pool.run(attempt)
-        if isinstance(fetched, Refusal) and from_block == to_block:
+        if isinstance(fetched, Refusal) and from_block == to_block and fetched.kind is not RefusalKind.LISTS:
             return await self._fetch_divided(from_block, queries, fetched)
         return fetched
 

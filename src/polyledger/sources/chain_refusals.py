@@ -16,6 +16,7 @@ class RefusalKind(StrEnum):
 
     BLOCKS = "blocks"  # the range, whatever is in it
     RESULTS = "results"  # the answer: its logs, its bytes or the time it took
+    LISTS = "lists"  # the alternatives asked for: addresses or topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,11 @@ _ABOUT_BLOCKS: Final = _patterns(
     r"limited to .* range",
     r"too many blocks|number of requested blocks|more than \d[\d,]* blocks",
 )
+# Said of too many alternatives in a filter: a smaller range does not help, a shorter list does.
+_ABOUT_LISTS: Final = _patterns(
+    r"(?:exceeds? max(?:imum)?|too many|max(?:imum)? (?:number|count) of|limit of) (?:\d+ )?(?:addresses|topics)",
+    r"number of (?:addresses|topics)",
+)
 # Said of blocks a node does not have yet: another try or another node helps, a smaller range does not.
 _BEHIND: Final = _patterns(
     r"(?:header|block) not found|unknown block|future block|missing trie node",
@@ -100,6 +106,8 @@ def parse_refusal(code: int, message: str, from_block: int, to_block: int) -> Re
     """
     if is_behind(message):
         return None
+    if _matches(_ABOUT_LISTS, message):
+        return Refusal(RefusalKind.LISTS, message=message)
     suggested = _suggested_blocks(message, from_block, to_block)
     results = _stated(_RESULT_LIMITS, message)
     if results is not None or _matches(_ABOUT_RESULTS, message):

@@ -154,13 +154,22 @@ class Scan:
             slot.error = error
         else:
             if isinstance(fetched, Refusal):
-                slot.most_blocks = self._sizer.refused(slot.blocks, fetched)
-                slot.task = None
+                self._refused(slot, fetched)
             else:
                 self._has_answer = True
                 self._sizer.accepted(slot.blocks, fetched.largest)
                 slot.fetched = fetched
         self._changed.set()
+
+    def _refused(self, slot: _Slot, refusal: Refusal) -> None:
+        """Have the slot asked for again, with less in it."""
+        slot.task = None
+        if refusal.kind is not RefusalKind.LISTS:
+            slot.most_blocks = self._sizer.refused(slot.blocks, refusal)
+        elif not self._accounts.shorten():
+            slot.error = SourceError(
+                f"A node refuses filters as long as ours: {refusal.message}", "Use another endpoint in chain.rpc_url"
+            )
 
     # --- handing out
 

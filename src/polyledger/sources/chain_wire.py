@@ -158,8 +158,17 @@ def transfer_queries(collaterals: Sequence[bytes], accounts: Sequence[bytes] | N
         return [Query(addresses, (transfer,))]
     if not accounts:
         return []
-    padded = tuple(padded_address(account) for account in accounts)
+    padded = padded_addresses(accounts)
     return [Query(addresses, (transfer, padded)), Query(addresses, (transfer, None, padded))]
+
+
+def transfers_between(collaterals: Sequence[bytes], ones: Sequence[bytes], others: Sequence[bytes]) -> list[Query]:
+    """Transfers of `collaterals` from one of `ones` to one of `others`, and back."""
+    if not (collaterals and ones and others):
+        return []
+    addresses, transfer = tuple(collaterals), (TRANSFER_TOPIC,)
+    left, right = padded_addresses(ones), padded_addresses(others)
+    return [Query(addresses, (transfer, left, right)), Query(addresses, (transfer, right, left))]
 
 
 def queries_of(contracts: ContractSet, accounts: Sequence[bytes] | None) -> list[Query]:
@@ -258,6 +267,11 @@ def required(endpoint: JsonRpcClient, call: Call, reply: Reply) -> msgspec.Raw:
 def padded_address(address: bytes) -> bytes:
     """An address as it stands in a topic."""
     return address.rjust(32, b"\0")
+
+
+def padded_addresses(addresses: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Several addresses as they stand in topics."""
+    return tuple(padded_address(address) for address in addresses)
 
 
 def _hex(value: bytes) -> str:

@@ -87,6 +87,37 @@ class Row:
         value = self.fields.get(name)
         return None if value is None or value == "" else self._micro(name, value)
 
+    def amount(self, name: str) -> int:
+        """Micro-units, rounded, that must be there."""
+        value = self.optional_amount(name)
+        if value is None:
+            raise self.wrong(name, "a decimal number")
+        return value
+
+    def decimal(self, name: str) -> Decimal:
+        """A decimal number as text or number, exactly as written."""
+        value = self.fields.get(name)
+        try:
+            number = None if isinstance(value, bool) or value is None else Decimal(str(value))
+        except InvalidOperation:
+            number = None
+        if number is None or not number.is_finite():
+            raise self.wrong(name, "a decimal number")
+        return number
+
+    def moment(self, name: str) -> int:
+        """Seconds since 1970, UTC, as number or digits, or as a time as optional_time reads it."""
+        value = self.fields.get(name)
+        if isinstance(value, str) and not value.isdigit():
+            seconds = self.optional_time(name)
+        elif isinstance(value, bool) or not isinstance(value, str | int | float):
+            seconds = None
+        else:
+            seconds = int(Decimal(str(value)))
+        if seconds is None:
+            raise self.wrong(name, "a time")
+        return seconds
+
     def optional_amounts(self, name: str) -> tuple[int, ...] | None:
         """Micro-units, rounded, of each element of a list."""
         values = self.optional_list(name)

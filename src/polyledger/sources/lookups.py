@@ -74,6 +74,7 @@ class Capability:
             and the other one only for keys still missing, and these fill requests of their own.
         documented_per_10s: requests in ten seconds that the owner documents; the budget is at most half of it.
         note: what else to know, one clause.
+        weight: what one request costs in the source's budget: a batch of JSON-RPC counts as its calls.
     """
 
     source: str
@@ -83,6 +84,7 @@ class Capability:
     requests_per_batch: float = 1.0
     documented_per_10s: int | None = None
     note: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

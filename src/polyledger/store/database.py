@@ -47,21 +47,25 @@ MODELS: Final = (
     "book/conversion_cash",
     "book/holdings",
     "book/group_cash",
+    "book/accounts_unscanned",
+    "book/accounts_outside",
     "book/accounts_aside",
+    "book/scanned_islands",
+    "book/scanned_times",
+    "book/source_ranks",
+    "book/resolution_facts",
     "book/payouts",
-    "book/market_names",
     "book/event_names",
     "book/condition_facts",
-    "book/exhausted_keys",
+    "book/token_claims",
+    "book/source_mapping",
     "book/unlinked_tokens",
-    "book/identity_links",
     "book/imported_links",
-    "book/scanned_times",
-    "book/transaction_places",
     "book/imported_rows",
-    "book/imported_sums",
     "book/imported_sources",
     "book/known_conditions",
+    "book/imported_events",
+    "book/all_holdings",
     "book/condition_trades",
     "book/condition_tokens",
     "book/exported_conditions",
@@ -85,7 +89,14 @@ MODELS: Final = (
     "main/wallets",
     "main/coverage",
     "main/claims",
+    "main/clob_mapping",
+    "main/rpc_mapping",
+    "main/gamma_mapping",
+    "main/data_api_mapping",
+    "main/subgraph_mapping",
+    "main/condition_id_merged",
     "main/trades",
+    "main/enriched_trades_final",
 )
 
 
@@ -183,6 +194,16 @@ class Database:
         cursor = self.connection.cursor()
         cursor.execute(_QUIET)
         return cursor
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for reading, closed at the end."""
+        with plain_errors(self.path):
+            cursor = self.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:

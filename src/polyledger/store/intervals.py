@@ -7,6 +7,7 @@ from typing import Final
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from polyledger.domain.intervals import Interval, normalise
@@ -19,6 +20,9 @@ FACT_TABLES: Final = (
     "neg_risk_markets", "neg_risk_questions", "outcomes_reported", "roles", "amm_pools", "amm_funding",
     "protocol_changes", "minor_logs", "unknown_logs", "transactions", "unbalanced",
 )  # fmt: skip
+LOG_TABLES: Final = tuple(
+    table for table in FACT_TABLES if table not in {"redemption_shares", "transactions", "unbalanced"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,25 @@ def done(connection: duckdb.DuckDBPyConnection, scope: str) -> list[Interval]:
     return normalise((int(first), int(last)) for first, last in rows)
 
 
-def end_of_neighbour(connection: duckdb.DuckDBPyConnection, scope: str, block: int) -> int | None:
-    """The newest block scanned, if the block right after `block` is among them; else None."""
+def end_of_neighbour(connection: duckdb.DuckDBPyConnection, block: int) -> int | None:
+    """The newest block scanned for anybody, if the block right after `block` is among them; else None."""
     rows = connection.execute(
-        "SELECT max(to_block) FROM meta.intervals WHERE scope = $scope AND to_block > $block "
+        "SELECT max(to_block) FROM meta.intervals WHERE to_block > $block "
         "HAVING count(*) FILTER (WHERE from_block <= $block + 1) > 0",
-        {"scope": scope, "block": block},
+        {"block": block},
     ).fetchall()
     return int(rows[0][0]) if rows else None
+
+
+def stored_logs(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> npt.NDArray[np.int64]:
+    """Places (block << 32 | log index), sorted, of all logs stored of the transactions first … last (tx keys)."""
+    parts = " UNION ALL ".join(f"SELECT tx, log_index FROM chain.{table} WHERE tx BETWEEN $first AND $last"
+                               for table in LOG_TABLES)  # fmt: skip
+    rows = connection.execute(
+        f"SELECT DISTINCT (tx >> 16 << 32) | log_index AS place FROM ({parts}) AS logs ORDER BY place",
+        {"first": first, "last": last},
+    ).fetchnumpy()
+    return np.asarray(rows["place"], np.int64)
 
 
 def record(connection: duckdb.DuckDBPyConnection, scope: str, scanned: Scanned, run_id: str) -> None:
@@ -107,6 +122,8 @@ def roll_back(connection: duckdb.DuckDBPyConnection, ancestor: int, ancestor_has
         if count:
             connection.execute(f"DELETE FROM chain.{table} WHERE tx >= ?", [first])
             removed[table] = int(count)
+    # Imported rows that were fills of those blocks are matched anew when blocks take their place.
+    connection.execute("DELETE FROM imported.matches WHERE tx >= ?", [first])
     connection.execute("DELETE FROM chain.blocks WHERE number > ?", [ancestor])
     connection.execute("DELETE FROM meta.intervals WHERE from_block > ?", [ancestor])
     connection.execute(

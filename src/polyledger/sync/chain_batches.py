@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +15,10 @@ import pyarrow as pa
 from polyledger.ctf.contracts import ContractSet
 from polyledger.ctf.decode import Decoded, decode
 from polyledger.ctf.logs import LogColumns
+from polyledger.domain.intervals import covers, intersection
 from polyledger.ledger import books, ingest
 from polyledger.sources.chain import RawAnswer, ScannedRange
-from polyledger.store import evidence, intervals, market_claims
+from polyledger.store import evidence, intervals, market_claims, scopes
 from polyledger.store.database import Database
 
 FINALIZED_SETTING: Final = "finalized_upto"
@@ -71,6 +72,10 @@ class BatchWriter:
         """Addresses (20 bytes) that the exchanges have named operator or admin below block `before`."""
         return tuple(account for tx, account in self._operators if tx >> 16 < before)
 
+    def operators_since(self) -> dict[bytes, int]:
+        """All such addresses with the block that first named each."""
+        return {account: tx >> 16 for tx, account in self._operators}
+
     def _reload(self) -> None:
         pools = "SELECT DISTINCT a.address FROM chain.amm_pools AS p JOIN dim.accounts AS a ON a.account = p.pool"
         roles = (
@@ -80,48 +85,44 @@ class BatchWriter:
         self._pools = [bytes(row[0]) for row in self._database.query(pools)]
         self._operators = [(int(tx), bytes(address)) for tx, address in self._database.query(roles)]
 
-    def commit(self, scanned: ScannedRange, *, finalized: int, final: bool) -> Committed:
+    def commit(
+        self, scanned: ScannedRange, *, finalized: int, final: bool, wallets: Sequence[bytes] | None = None
+    ) -> Committed:
         """Store one range.
 
         Args:
-            scanned: the logs of whole blocks, sorted, with the headers of the range's first and last block.
+            scanned: the logs of whole transactions, sorted, with the headers of the range's first and last block. Logs
+                that the ledger has already, because an earlier scan of wallets brought them, are left out.
             finalized: the newest block that was final when the range was read; blocks above it are looked at again.
             final: store what does not balance as such, instead of asking for more logs.
+            wallets: whom the range was scanned for; None for everything.
 
         Raises:
             UnbalancedError: only when not `final`; nothing has been stored then.
         """
-        decoded = decode(scanned.logs, self._contracts, frozenset(self._pools))
+        fresh = self._without_stored(scanned)
+        decoded = decode(fresh, self._contracts, frozenset(self._pools))
         kept = [(evidence.keep_body(self._evidence_folder, answer.body), answer) for answer in scanned.bodies]
+        scope = self._scope if wallets is None else scopes.scope_of_wallets(self._scope, wallets)
         with self._database.transaction() as connection:
-            # What an event means depends on those before it (operators, pools, conditions and their tokens). So a
-            # ledger whose first block was lowered later must equal one that was scanned in one go.
-            later = intervals.end_of_neighbour(connection, self._scope, scanned.to_block)
+            later = self._end_of_what_depends(connection, scanned)
             if later is not None:
                 self._take_back(connection, scanned.to_block, scanned.last.hash)
-            ingest.store(connection, decoded, self._contracts, self._pools)
-            first, last = ingest.block_range(decoded.tables)
-            left = books.explain_plain(connection, books.differences(connection, first, last))
-            if left and not final:
-                hashes = dict(
-                    connection.execute(
-                        "SELECT tx, hash FROM chain.transactions WHERE tx BETWEEN ? AND ?", [first, last]
-                    ).fetchall()
-                )
-                raise UnbalancedError([bytes(hashes[tx]) for tx in sorted({difference.tx for difference in left})])
-            books.store_unbalanced(connection, left)
-            market_claims.forget_lookups(connection, first, last)
+            left = self._store(connection, decoded, final=final)
             intervals.append_blocks(connection, _blocks(decoded, scanned))
             intervals.forget_sums(connection, scanned.from_block)
             self._note_evidence(connection, kept)
+            if wallets is not None:
+                scopes.note_wallets(connection, scope, wallets)
             intervals.record(
                 connection,
-                self._scope,
+                scope,
                 intervals.Scanned(
                     scanned.from_block, scanned.to_block, scanned.last.hash, len(scanned.logs), _digest(scanned.logs)
                 ),
                 self._run_id,
             )
+            scopes.refresh_views(connection)
             border = min(scanned.to_block, finalized)
             if border > finalized_border(self._database):
                 self._database.set_setting(FINALIZED_SETTING, str(border))
@@ -130,11 +131,50 @@ class BatchWriter:
         return Committed(
             scanned.from_block,
             scanned.to_block,
-            len(scanned.logs),
+            len(fresh),
             decoded.counts["fills"] + decoded.counts["amm_trades"],
             len({difference.tx for difference in left}),
             later,
         )
+
+    def _without_stored(self, scanned: ScannedRange) -> LogColumns:
+        """The logs of a range that the ledger does not have yet."""
+        with self._database.write_lock:
+            connection = self._database.connection
+            if not intersection([(scanned.from_block, scanned.to_block)], scopes.done_at_all(connection)):
+                return scanned.logs
+            known = intervals.stored_logs(connection, scanned.from_block << 16, ((scanned.to_block + 1) << 16) - 1)
+        return scanned.logs.take(~np.isin((scanned.logs.block << 32) | scanned.logs.log_index, known))
+
+    def _end_of_what_depends(self, connection: duckdb.DuckDBPyConnection, scanned: ScannedRange) -> int | None:
+        """The newest block scanned, if blocks right above the range are in the ledger and it says something new.
+
+        What an event means depends on those before it (operators, pools, conditions and their tokens), which every
+        scan takes, whoever it is for. So a ledger whose first block was lowered later must equal one that was scanned
+        in one go: what lies above is read again.
+        """
+        if covers(scopes.done_at_all(connection), scanned.from_block, scanned.to_block):
+            return None
+        return intervals.end_of_neighbour(connection, scanned.to_block)
+
+    def _store(self, connection: duckdb.DuckDBPyConnection, decoded: Decoded, *, final: bool) -> list[books.Difference]:
+        """The facts of a batch, balanced; returns what nothing explains."""
+        first, last = ingest.block_range(decoded.tables)
+        fresh = set(decoded.tables["transactions"].column("tx").to_pylist())
+        decoded = _without_known_transactions(connection, decoded, first, last)
+        ingest.store(connection, decoded, self._contracts, self._pools)
+        left = books.explain_plain(connection, books.differences(connection, first, last))
+        left = [difference for difference in left if difference.tx in fresh]
+        if left and not final:
+            hashes = dict(
+                connection.execute(
+                    "SELECT tx, hash FROM chain.transactions WHERE tx BETWEEN ? AND ?", [first, last]
+                ).fetchall()
+            )
+            raise UnbalancedError([bytes(hashes[tx]) for tx in sorted({difference.tx for difference in left})])
+        books.store_unbalanced(connection, left)
+        market_claims.forget_lookups(connection, first, last)
+        return left
 
     def _note_evidence(self, connection: duckdb.DuckDBPyConnection, kept: Sequence[tuple[bytes, RawAnswer]]) -> None:
         for digest, answer in kept:
@@ -153,6 +193,7 @@ class BatchWriter:
         """Take back all blocks above `ancestor`; returns the rows removed per table."""
         with self._database.transaction() as connection:
             removed = self._take_back(connection, ancestor, ancestor_hash)
+            scopes.refresh_views(connection)
         self._reload()
         return removed
 
@@ -162,6 +203,18 @@ class BatchWriter:
         if finalized_border(self._database) > ancestor:
             self._database.set_setting(FINALIZED_SETTING, str(ancestor))
         return removed
+
+
+def _without_known_transactions(
+    connection: duckdb.DuckDBPyConnection, decoded: Decoded, first: int, last: int
+) -> Decoded:
+    """A transaction of which some logs are in the ledger has its row there already."""
+    rows = connection.execute("SELECT tx FROM chain.transactions WHERE tx BETWEEN ? AND ?", [first, last]).fetchnumpy()
+    table = decoded.tables["transactions"]
+    known = np.isin(table.column("tx").to_numpy(), rows["tx"])
+    if not known.any():
+        return decoded
+    return replace(decoded, tables=decoded.tables | {"transactions": table.filter(pa.array(~known))})
 
 
 def _blocks(decoded: Decoded, scanned: ScannedRange) -> pa.Table:

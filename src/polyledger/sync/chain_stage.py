@@ -13,11 +13,13 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
+from polyledger.ctf.concerns import transactions_of
 from polyledger.ctf.contracts import ContractSet
+from polyledger.ctf.logs import LogColumns
 from polyledger.domain.errors import SourceError, UpstreamUnavailableError, UsageError
-from polyledger.domain.intervals import Interval, difference
+from polyledger.domain.intervals import Interval
 from polyledger.sources.chain import ChainSource, Head, RawAnswer, ReorgDetectedError, ScannedRange
-from polyledger.store import intervals
+from polyledger.store import intervals, scopes
 from polyledger.store.database import Database
 from polyledger.sync.chain_batches import (
     BatchWriter,
@@ -25,7 +27,8 @@ from polyledger.sync.chain_batches import (
     UnbalancedError,
     finalized_border,
 )
-from polyledger.sync.receipts import doubtful_transactions, joined
+from polyledger.sync.portions import Portion, portions
+from polyledger.sync.receipts import doubtful_transactions, joined, of_transactions, union_of, without
 
 _MOST_REORGS: Final = 50
 _HASHES_PER_LOOK: Final = 256
@@ -67,11 +70,12 @@ class ChainStage:
         progress: Progress,
         deadline: float | None = None,
         evidence_folder: Path,
+        wallets: Sequence[bytes] | None = None,
     ) -> None:
         self._source = source
         self._database = database
-        self._scope = scope
         self._contracts = contracts
+        self._wallets = wallets
         self._from_block = from_block
         self._to_block = to_block
         self._progress = progress
@@ -79,6 +83,7 @@ class ChainStage:
         self._began = time.monotonic()
         self._writer = BatchWriter(database, contracts, scope, run_id, evidence_folder=evidence_folder)
         self._total = self._covered = self._target_again = 0
+        self._portion = Portion(Interval(from_block, from_block))
         self._writing: asyncio.Task[None] | None = None
         self.outcome = ChainOutcome(from_block=from_block)
 
@@ -120,37 +125,67 @@ class ChainStage:
             return head.latest
         return min(int(self._to_block), head.latest)
 
-    def _done(self) -> list[Interval]:
+    def _missing(self, target: int) -> list[Portion]:
         with self._database.write_lock:
-            return intervals.done(self._database.connection, self._scope)
+            connection = self._database.connection
+            return portions(
+                (self._from_block, target),
+                for_all=scopes.done_for_all(connection),
+                at_all=scopes.done_at_all(connection),
+                wallets=self._wallets,
+                by_wallet=None if self._wallets is None else scopes.done_by_wallet(connection),
+            )
 
     async def _scan(self, target: int, finalized: int) -> bool:
         """True when everything up to the target is in; False when time ran out before."""
         self._covered = 0
         self._target_again = target
-        while missing := difference([(self._from_block, self._target_again)], self._done()):
-            self._total = self._covered + sum(part.length for part in missing)
-            if not await self._scan_part(missing[0], finalized):
+        while missing := self._missing(self._target_again):
+            self._total = self._covered + sum(portion.blocks.length for portion in missing)
+            if not await self._scan_portion(missing[0], finalized):
                 return False
         return True
 
-    async def _scan_part(self, part: Interval, finalized: int) -> bool:
-        operators = partial(self._writer.operators, part.first)
-        ranges = gathered(self._source.scan(part.first, part.last, operators=operators), is_idle=self._is_idle)
+    async def _scan_portion(self, portion: Portion, finalized: int) -> bool:
+        self._portion = portion
+        first, last = portion.blocks
+        ranges = gathered(
+            self._source.scan(
+                first,
+                last,
+                operators=partial(self._writer.operators, first),
+                wallets=portion.wallets,
+                with_names=portion.with_names,
+            ),
+            is_idle=self._is_idle,
+        )
         try:
             async for scanned in ranges:
-                doubtful = doubtful_transactions(scanned.logs, self._contracts)
-                completed = await self._with_receipts(scanned, doubtful)
+                whole, receipts = await self._whole(scanned)
+                doubtful = doubtful_transactions(whole.logs, self._contracts)
+                completed = await self._with_receipts(whole, doubtful, receipts)
                 await self._written()
                 if self._deadline is not None and time.monotonic() > self._deadline:
                     return False
                 # While this batch is written, the next one is read.
-                self._writing = asyncio.create_task(self._commit(completed, finalized))
+                self._writing = asyncio.create_task(self._commit(completed, finalized, receipts))
             await self._written()
         finally:
             await self._ended()
             await ranges.aclose()
         return True
+
+    async def _whole(self, scanned: ScannedRange) -> tuple[ScannedRange, LogColumns]:
+        """The range with whole transactions, and the receipts read for that; as it is where everything was taken."""
+        wallets = self._portion.wallets
+        if wallets is None:
+            return scanned, LogColumns.empty()
+        found = await self._source.whole_transactions(
+            scanned.logs, transactions_of(scanned.logs, wallets), operators=self._writer.operators_since()
+        )
+        logs = union_of(scanned.logs, found.logs)
+        completed = replace(scanned.with_logs(logs), bodies=[*scanned.bodies, *found.bodies])
+        return completed, found.receipts
 
     def _is_idle(self) -> bool:
         return self._writing is None or self._writing.done()
@@ -169,28 +204,32 @@ class ChainStage:
                 self._writing.exception()
             self._writing = None
 
-    async def _commit(self, scanned: ScannedRange, finalized: int) -> None:
+    async def _commit(self, scanned: ScannedRange, finalized: int, receipts: LogColumns) -> None:
         self._check_link(scanned)
+        commit = partial(self._writer.commit, finalized=finalized, wallets=self._portion.wallets)
         try:
-            committed = await anyio.to_thread.run_sync(
-                lambda: self._writer.commit(scanned, finalized=finalized, final=False)
-            )
+            committed = await anyio.to_thread.run_sync(lambda: commit(scanned, final=False))
         except UnbalancedError as error:
-            completed = await self._with_receipts(scanned, error.transactions)
-            committed = await anyio.to_thread.run_sync(
-                lambda: self._writer.commit(completed, finalized=finalized, final=True)
-            )
+            completed = await self._with_receipts(scanned, error.transactions, receipts)
+            committed = await anyio.to_thread.run_sync(lambda: commit(completed, final=True))
         self._report(committed)
 
-    async def _with_receipts(self, scanned: ScannedRange, transactions: Sequence[bytes]) -> ScannedRange:
+    async def _with_receipts(
+        self, scanned: ScannedRange, transactions: Sequence[bytes], receipts: LogColumns
+    ) -> ScannedRange:
         """The range with all logs of these transactions.
 
         Filters see collateral only where it touches the protocol; a receipt shows the whole transaction. An endpoint
-        that has no receipts leaves the range as it is, and the books say so.
+        that has no receipts leaves the range as it is, and the books say so. `receipts` are those read before.
         """
         if not transactions:
             return scanned
+        known = of_transactions(receipts, transactions)
+        scanned = scanned.with_logs(joined(scanned.logs, known, self._contracts))
+        transactions = without(transactions, known)
         kept: list[RawAnswer] = []
+        if not transactions:
+            return scanned
         try:
             more = await self._source.receipts(transactions, kept=kept)
         except SourceError:

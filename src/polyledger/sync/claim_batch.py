@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from polyledger.domain.records import EventRecord, FillRecord, MarketRecord, ResolutionRecord, TokenRecord
 from polyledger.identity import quarantine
@@ -44,6 +45,23 @@ class Records:
             if settlement is not None and settled.get((settlement, kept), CLAIMED) == CLAIMED:
                 settled[settlement, kept] = CLAIMED if verdict == PROVEN else verdict
 
+    def markets_of_tokens(self, verdicts: Sequence[str]) -> pa.Table:
+        """What the proven rows about tokens say of markets, once per condition and answer."""
+        rows = {
+            (record.condition_id, record.market_slug, record.event_id, kept): record.neg_risk
+            for (record, kept, _), verdict in zip(self.tokens, verdicts, strict=True)
+            if verdict == PROVEN and record.condition_id is not None and (record.market_slug or record.event_id)
+        }
+        return pa.table(
+            {
+                "condition": pa.array([bytes.fromhex(str(key[0])[2:]) for key in rows], pa.binary(32)),
+                "slug": pa.array([key[1] for key in rows], pa.string()),
+                "event_id": pa.array([key[2] for key in rows], pa.string()),
+                "neg_risk": pa.array(list(rows.values()), pa.bool_()),
+                "evidence_id": pa.array([key[3] for key in rows], pa.int64()),
+            }
+        )
+
 
 def sort_in(batch: Records, answer: Answer[Any], record: object, kept: int, place: int) -> None:
     """Put one record of an answer where it belongs; what does not carry the key that was asked for is foreign."""
@@ -77,7 +95,7 @@ def sort_in(batch: Records, answer: Answer[Any], record: object, kept: int, plac
 
 
 def settlement_of(record: TokenRecord | MarketRecord) -> ResolutionRecord | None:
+    """What a record says of the resolution of its condition; when it closed is not when it was resolved."""
     if record.condition_id is None or record.settlement is None:
         return None
-    closed = record.closed_time if isinstance(record, MarketRecord) else None
-    return ResolutionRecord(record.source, record.condition_id, record.settlement, resolved_at=closed)
+    return ResolutionRecord(record.source, record.condition_id, record.settlement)

@@ -97,7 +97,9 @@ def build_plan(
         wanted = ~keys.later & ~keys.of_chain if chain_enabled else ~keys.later
         if kind is Kind.RESOLUTION:
             wanted &= ~np.isin(keys.keys.astype(str), settled_elsewhere)
-        usable = [o for o in offers if o.capability.kind is kind and only.allows(o.source, ACTIONS[kind])]
+        usable = [
+            o for o in offers if o.capability.kind is kind and o.is_useful and only.allows(o.source, ACTIONS[kind])
+        ]
         planner = _KindPlanner(missing, keys, wanted, usable, rates=rates, walks=walks)
         stages += planner.stages()
         if planner.route is not None:

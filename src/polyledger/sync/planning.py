@@ -18,6 +18,7 @@ from polyledger.sources.chain_ranges import START_BLOCKS
 from polyledger.sources.lookups import Kind
 from polyledger.store import intervals
 from polyledger.store.database import Database
+from polyledger.sync.measured import Measured
 from polyledger.sync.missing import Missing, measured, read_missing
 from polyledger.sync.plan import EVENTS_PER_MARKET, build_plan
 from polyledger.sync.rates import Rates, read_rates
@@ -91,7 +92,7 @@ def plan_of(
     """The plan, given what was measured; `closed` says of a look-up that it is out of use at present."""
     return build_plan(
         missing,
-        [offer for offer in upstreams.offers(rates) if not closed(offer)],
+        [offer for offer in upstreams.offers(rates, Measured.of(database)) if not closed(offer)],
         rates=rates,
         walks=upstreams.walks(database, rates),
         scan=scan,

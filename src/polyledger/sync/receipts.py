@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +36,36 @@ def joined(logs: LogColumns, more: LogColumns, contracts: ContractSet) -> LogCol
     wanted = _emitted_by(more, [*contracts.log_addresses, *contracts.transfer_collaterals])
     fresh = ~_among((more.block << 32) | more.log_index, (logs.block << 32) | logs.log_index)
     return LogColumns.concat([logs, more.take(wanted & fresh)]).sort()
+
+
+def union_of(logs: LogColumns, more: LogColumns) -> LogColumns:
+    """All logs of two sorted sets, each once."""
+    fresh = ~_among((more.block << 32) | more.log_index, (logs.block << 32) | logs.log_index)
+    return LogColumns.concat([logs, more.take(fresh)]).sort()
+
+
+def of_transactions(logs: LogColumns, hashes: Sequence[bytes]) -> LogColumns:
+    """The logs of some transactions (32-byte hashes)."""
+    if not len(logs):
+        return logs
+    return logs.take(np.isin(_words(logs.transaction_hash), _words(_rows(hashes))))
+
+
+def without(hashes: Sequence[bytes], logs: LogColumns) -> list[bytes]:
+    """The hashes of transactions of which `logs` has none."""
+    if not len(logs):
+        return list(hashes)
+    found = np.isin(_words(_rows(hashes)), _words(logs.transaction_hash))
+    return [one for one, there in zip(hashes, found, strict=True) if not there]
+
+
+def _rows(hashes: Sequence[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 32)
+
+
+def _words(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    # Eight bytes of a hash tell the transactions of one batch apart.
+    return np.ascontiguousarray(hashes[:, :8]).view(np.uint64)[:, 0]
 
 
 def _among(values: NDArray[np.int64], ordered: NDArray[np.int64]) -> Mask:

@@ -18,6 +18,9 @@ import anyio
 from polyledger.config import Settings
 from polyledger.domain.categories import CategoryTable
 from polyledger.domain.errors import PolyledgerError
+from polyledger.domain.scope import Scope
+from polyledger.ledger.import_matches import match_imports
+from polyledger.store.attribution import attribute
 from polyledger.store.database import Database
 from polyledger.store.market_claims import use_categories
 from polyledger.sync.chain_batches import finalized_border
@@ -54,6 +57,7 @@ class Run:
         progress: Progress,
         budget: float | None = None,
         only: Sequence[str] = (),
+        scope: Scope | None = None,
     ) -> None:
         self.report = RunReport(run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
         self._database = database
@@ -65,6 +69,7 @@ class Run:
             self.report.run_id,
             progress=progress,
             only=Only.of(only),
+            scope=scope or Scope(),
             deadline=None if budget is None else time.monotonic() + budget,
         )
 
@@ -83,8 +88,11 @@ class Run:
                 use_categories(connection, self._categories)
             anyio.run(work.run)
             self._judge(work)
+            match_imports(self._database)
             if not work.is_late:
                 fold_holdings(self._database, finalized_border(self._database))
+            with self._database.transaction() as connection:
+                attribute(connection)
         except KeyboardInterrupt:
             self.report.state = "interrupted"
             raise

@@ -9,6 +9,7 @@ from polyledger.ctf.contracts import ContractSet, Role
 from polyledger.domain.errors import ConfigurationError
 from polyledger.ledger.contracts import register_contracts
 from polyledger.store.database import Database
+from polyledger.store.scopes import base_of
 
 _SHOWN: Final = 3  # contracts of each set that a message names
 Registered = set[tuple[str, str]]
@@ -34,11 +35,12 @@ def claim_scope(database: Database, settings: Settings, contracts: ContractSet) 
         ConfigurationError: blocks have been scanned for another scope; says what differs. Nothing is changed then.
     """
     scope = scope_of(settings, contracts)
-    rows = database.query("SELECT DISTINCT scope FROM meta.intervals WHERE scope <> ? ORDER BY scope", [scope])
+    known = {base_of(str(row[0])) for row in database.query("SELECT DISTINCT scope FROM meta.intervals")}
+    others = sorted(known - {scope})
     wanted = {(str(contract.role), contract.address) for contract in contracts.all}
     registered = _registered(database)
-    if rows:
-        other = "; ".join(_differences(str(rows[0][0]), scope, registered, wanted))
+    if others:
+        other = "; ".join(_differences(others[0], scope, registered, wanted))
         raise ConfigurationError(
             f"The ledger {database.path} was begun with other settings, and facts of both would mix: {other}",
             "Set them back, or use another workspace (-w) for the other settings; nothing was changed",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polyledger.domain.errors import UsageError
-from polyledger.sources.lookups import CATEGORY, CONDITION, FILLS, MARKET, RESOLUTION, Capability, Kind, Walk
+from polyledger.sources.lookups import CATEGORY, CONDITION, EVENT, FILLS, MARKET, RESOLUTION, Capability, Kind, Walk
 from polyledger.sync.ranking import Integers, Tier
 
 SCAN: Final = "scan"
@@ -24,16 +24,18 @@ ACTIONS: Final[dict[Kind, str]] = {
     Kind.SLUG: "slugs",
 }
 """The action of a stage that looks up keys of a kind; walking a list for them is ``walk-`` and the same word."""
-WANTED: Final[dict[Kind, str]] = {
-    Kind.TOKEN: CONDITION,
-    Kind.MARKET: MARKET,
-    Kind.EVENT: CATEGORY,
-    Kind.RESOLUTION: RESOLUTION,
-    Kind.TRANSACTION: FILLS,
-    Kind.MARKET_ID: CONDITION,
-    Kind.SLUG: CONDITION,
+WANTED: Final[dict[Kind, frozenset[str]]] = {
+    Kind.TOKEN: frozenset({CONDITION}),
+    Kind.MARKET: frozenset({MARKET, EVENT}),  # the number of a market comes with its event
+    Kind.EVENT: frozenset({CATEGORY}),
+    Kind.RESOLUTION: frozenset({RESOLUTION}),
+    Kind.TRANSACTION: frozenset({FILLS}),
+    Kind.MARKET_ID: frozenset({CONDITION}),
+    Kind.SLUG: frozenset({CONDITION}),
 }
-"""The fact for which keys of a kind are asked: an answer that cannot hold it leaves the key open for others."""
+"""The facts for which keys of a kind are asked: an answer that cannot hold them leaves the key open for others."""
+SECOND_BEST: Final = {Kind.MARKET: frozenset({MARKET})}
+"""What an answer must at least hold to be worth asking for where the wanted facts cannot be had: here a name."""
 SOURCES: Final = ("chain", "gamma", "clob", "data_api", "subgraph")
 
 
@@ -57,7 +59,13 @@ class Offer:
     @property
     def gives_wanted(self) -> bool:
         """Whether an answer can hold what keys of this kind are asked for."""
-        return WANTED[self.capability.kind] in self.capability.gives
+        return WANTED[self.capability.kind] <= self.capability.gives
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether an answer can hold anything that keys of this kind are asked for."""
+        second = SECOND_BEST.get(self.capability.kind)
+        return self.gives_wanted or (second is not None and second <= self.capability.gives)
 
     def requests(self, keys: float) -> int:
         """Requests that so many keys take: full batches and a part of one."""

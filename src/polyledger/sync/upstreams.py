@@ -11,14 +11,19 @@ from polyledger.config import ChainSettings, Settings, SourceSettings
 from polyledger.domain.errors import ConfigurationError
 from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcClient, RetryPolicy, is_loopback
 from polyledger.sources.chain import ChainSource
+from polyledger.sources.chain_lookups import ChainLookups
 from polyledger.sources.clob import ClobSource
+from polyledger.sources.data_api import DataApiSource
 from polyledger.sources.gamma import GammaSource
-from polyledger.sources.lookups import LookupSource
+from polyledger.sources.lookups import Kind, LookupSource
+from polyledger.sources.subgraph import SubgraphSource
 from polyledger.store.database import Database
+from polyledger.sync.measured import Measured
 from polyledger.sync.rates import Rates
 from polyledger.sync.scope import contracts_of
 from polyledger.sync.stages import Offer, WalkOffer
 
+CHAIN: Final = "chain"
 PATIENT: Final = RetryPolicy(attempts=9, wait_max=5.0, give_up_after=60.0)
 """For look-ups, which can wait for the next run; the chain is worth more patience."""
 HASTY: Final = RetryPolicy(attempts=2, wait_max=1.0, give_up_after=5.0)
@@ -28,7 +33,12 @@ _SECONDS_PER_ANSWER_HERE: Final = 0.01
 _ROWS_OF_A_LIST: Final = 500_000
 """How many rows a list of markets has, before it has been walked once."""
 
-_LOOKUPS: Final[dict[str, Callable[[HttpClient, str], LookupSource]]] = {"gamma": GammaSource, "clob": ClobSource}
+_LOOKUPS: Final[dict[str, Callable[[HttpClient, str], LookupSource]]] = {
+    "gamma": GammaSource,
+    "clob": ClobSource,
+    "data_api": DataApiSource,
+    "subgraph": SubgraphSource,
+}
 
 
 class Upstreams:
@@ -81,26 +91,34 @@ class Upstreams:
         found: dict[str, set[str]] = {}
         for name, source in self.lookups.items():
             for capability in source.capabilities:
-                found.setdefault(str(capability.kind), set()).add(name)
+                if name != CHAIN or capability.kind is Kind.TRANSACTION:
+                    found.setdefault(str(capability.kind), set()).add(name)
         return found
 
-    def offers(self, rates: Rates) -> list[Offer]:
-        """What can be looked up, at the speed that settings and earlier runs allow."""
+    def offers(self, rates: Rates, measured: Measured | None = None) -> list[Offer]:
+        """What can be looked up, at the speed that settings, a probe and earlier runs allow."""
+        measured = measured or Measured()
         return [
-            Offer(capability, self._per_second(name, rates), self.workers(name))
+            Offer(
+                measured.capability(capability),
+                self._per_second(name, rates, measured) / capability.weight,
+                self.workers(name),
+            )
             for name, source in self.lookups.items()
             for capability in source.capabilities
+            if name != CHAIN or capability.kind is Kind.TRANSACTION or measured.works(CHAIN, capability.kind)
         ]
 
     def walks(self, database: Database | None, rates: Rates) -> list[WalkOffer]:
         """Lists that can be walked, as long as they were found to be or are believed to be."""
         offers = []
+        measured = Measured.of(database)
         for name, source in self.lookups.items():
             for walk in getattr(source, "walks", ()):
                 known = None if database is None else database.setting(f"walk_rows:{walk.source}:{walk.name}")
                 rows = _ROWS_OF_A_LIST if known is None else int(known)
-                one_by_one = self._per_second(name, rates, workers=1)
-                offers.append(WalkOffer(walk, rows, one_by_one))
+                one_by_one = self._per_second(name, rates, measured, workers=1)
+                offers.append(WalkOffer(measured.walk(walk), rows, one_by_one))
         return offers
 
     def _address(self, source: str) -> str:
@@ -111,8 +129,9 @@ class Upstreams:
         limit = _limit(getattr(self.settings, source), self._address(source))
         return None if limit is None else limit / 10
 
-    def _per_second(self, source: str, rates: Rates, *, workers: int | None = None) -> float:
-        seconds = _SECONDS_PER_ANSWER_HERE if is_loopback(self._address(source)) else _SECONDS_PER_ANSWER
+    def _per_second(self, source: str, rates: Rates, measured: Measured, *, workers: int | None = None) -> float:
+        usual = _SECONDS_PER_ANSWER_HERE if is_loopback(self._address(source)) else _SECONDS_PER_ANSWER
+        seconds = measured.seconds(source) or usual
         possible = (workers or self.workers(source)) / seconds
         if workers is None and source in rates.speeds:
             possible = rates.speeds[source]
@@ -129,13 +148,15 @@ class Upstreams:
         pool = EndpointPool(
             [JsonRpcClient(url, client, limiter=own) for url, own in zip(settings.rpc_urls, limiters, strict=True)]
         )
+        keep = self.settings.evidence.keep == "all"
+        self.lookups[CHAIN] = ChainLookups(pool, contracts, chain_id=settings.chain_id, keep_bodies=keep)
         return ChainSource(
             pool,
             contracts,
             chain_id=settings.chain_id,
             collateral_transfers=settings.collateral_transfers,
             max_concurrency=settings.max_workers,
-            keep_bodies=self.settings.evidence.keep == "all",
+            keep_bodies=keep,
         )
 
 

@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from polyledger.config import Settings
 from polyledger.domain.errors import ConfigurationError, PolyledgerError, SourceError, UpstreamUnavailableError
+from polyledger.domain.scope import Scope
 from polyledger.sources.chain_ranges import START_BLOCKS
 from polyledger.sources.lookups import Kind
 from polyledger.store.attribution import KINDS, use_answerers
@@ -30,6 +31,7 @@ from polyledger.sync.scope import claim_scope, contracts_of
 from polyledger.sync.stage_records import StageRecord, StageRecords
 from polyledger.sync.stages import SCAN, Offer, Only, Plan, Stage
 from polyledger.sync.upstreams import Upstreams
+from polyledger.sync.window import wallets_of, window
 from polyledger.value.coverage import coverage
 
 Progress = Callable[[dict[str, Any]], None]
@@ -55,6 +57,7 @@ class Work:
         run_id: of the run.
         progress: is told of everything.
         only: sources and actions to keep to.
+        scope: the part of the chain to scan.
         deadline: on the monotonic clock; None: no limit.
     """
 
@@ -67,6 +70,7 @@ class Work:
         *,
         progress: Progress,
         only: Only,
+        scope: Scope,
         deadline: float | None,
     ) -> None:
         self._database = database
@@ -76,6 +80,7 @@ class Work:
         self._run_id = run_id
         self._progress = progress
         self._only = only
+        self._scope = scope
         self._deadline = deadline
         self._writer = ClaimWriter(database, self._evidence, run_id, self._contracts)
         self._scanned = anyio.Event()
@@ -124,18 +129,21 @@ class Work:
             self._scanned.set()
             return
         chain, began = self._settings.chain, time.monotonic()
-        scope = claim_scope(self._database, self._settings, self._contracts)
+        interval_scope = claim_scope(self._database, self._settings, self._contracts)
+        first = self._contracts.first_block if chain.from_block is None else chain.from_block
+        from_block, to_block = await window(upstreams.chain, self._database, self._scope, first, chain.to_block)
         stage = ChainStage(
             upstreams.chain,
             self._database,
             self._contracts,
-            scope=scope,
+            scope=interval_scope,
             run_id=self._run_id,
-            from_block=self._contracts.first_block if chain.from_block is None else chain.from_block,
-            to_block=chain.to_block,
+            from_block=from_block,
+            to_block=to_block,
             progress=self._progress,
             deadline=self._deadline,
             evidence_folder=self._evidence,
+            wallets=wallets_of(self._database, self._scope),
         )
         self.chain = stage.outcome
         try:

@@ -9,6 +9,7 @@ from polyledger.domain.amounts import amount_text
 from polyledger.domain.errors import UsageError
 from polyledger.store.database import Database
 from polyledger.store.sql import script
+from polyledger.value.scoping import ledger_scope
 
 _LEVELS: Final = (
     "total", "condition", "market", "category", "resolution", "pending", "conflict", "unfillable", "duplicates",
@@ -82,7 +83,7 @@ def coverage(database: Database, by: str | None = None) -> dict[str, Any]:
     for part in ("conditions", "positions", "links"):
         row = database.arrow(script("polyledger.value", f"coverage_{part}")).to_pylist()[0]
         document[part] = {key: int(value) for key, value in row.items()}
-    document["scope"] = None
+    document["scope"] = ledger_scope(database)
     document["by"] = _groups(database, by) if by else []
     return document
 

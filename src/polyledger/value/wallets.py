@@ -72,9 +72,15 @@ def wallet(database: Database, address: str) -> dict[str, Any]:
     """
     normal = normal_address(address)
     keys = database.query(
-        "SELECT account, account IN (SELECT account FROM book.accounts_aside) FROM dim.accounts WHERE address = ?",
+        "SELECT account, account IN (SELECT account FROM book.accounts_aside), "
+        "account IN (SELECT account FROM book.accounts_outside) FROM dim.accounts WHERE address = ?",
         [address_bytes(normal)],
     )
+    if keys and keys[0][2]:
+        raise UnknownSubjectError(
+            f"This ledger is of other wallets; of {normal} it has only what concerned them",
+            f"Bring it in with 'polyledger sync --wallet {normal}'",
+        )
     if keys and keys[0][1]:
         raise UnknownSubjectError(
             f"{normal} is a contract, an operator or a fee receiver, not a wallet",
@@ -130,7 +136,7 @@ def _positions(database: Database, account: int) -> list[dict[str, Any]]:
     rows = database.arrow(script("polyledger.value", "wallet_positions"), {"account": account}).to_pylist()
     positions: list[dict[str, Any]] = []
     for _, group in groupby(
-        rows, key=lambda row: (row["condition"], row["token_id"] if row["condition"] is None else "")
+        rows, key=lambda row: (row["condition"], row["token"] if row["condition"] is None else None)
     ):
         positions.append(_position(list(group)))
     groups = database.arrow(script("polyledger.value", "wallet_groups"), {"account": account}).to_pylist()
@@ -172,8 +178,23 @@ def _position(rows: Sequence[Row]) -> dict[str, Any]:
         if numerators is None
         else [amount_text(int(Fraction(int(n) * MICRO, sum(map(int, numerators))))) for n in numerators],
         "state": first["state"],
-        "verdict": "proven" if first["condition"] is not None else "claimed",
+        "verdict": "claimed" if any(map(_only_claimed, rows)) else "proven",
+        **_sources(rows),
     }
+
+
+def _sources(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Where the fills of a position come from, said where not all of them are from the chain."""
+    files = sorted({name for row in rows for name in row["files"] or []})
+    if not files:
+        return {}
+    return {"sources": [*(["chain"] if any(row["on_chain"] for row in rows) else []), *files]}
+
+
+def _only_claimed(row: Row) -> bool:
+    """Whether what is said of a position, its condition or its payout, rests on the word of a source alone."""
+    paid_by_word = row["numerators"] is not None and row["resolved_by"] != "chain"
+    return row["condition"] is None or row["claimed"] or paid_by_word
 
 
 def _label(labels: Sequence[str], index: int | None, slots: int) -> str | None:

@@ -11,6 +11,7 @@ running AS (
     FROM (SELECT tx, log_index, account, token, sum(amount) AS amount FROM moves
           GROUP BY tx, log_index, account, token) AS per_log
     WHERE account <> (SELECT zero FROM book.protocol)
+      AND account NOT IN (SELECT account FROM book.accounts_unscanned)
 ),
 lowest AS (
     SELECT account, token, min(balance) AS balance, min(CASE WHEN balance < 0 THEN tx END) AS tx

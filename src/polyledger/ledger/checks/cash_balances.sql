@@ -7,6 +7,7 @@ WITH sums AS (
         SELECT tx, account, -amount FROM book.transfer_lines WHERE currency = 1 AND NOT plain
     ) AS both_sides
     WHERE account NOT IN (SELECT account FROM book.accounts_aside)
+      AND account NOT IN (SELECT account FROM book.accounts_unscanned)
       AND tx NOT IN (SELECT s.tx FROM chain.share_transfers AS s JOIN dim.contracts AS k ON k.account = s.contract
                      WHERE k.role = 'position_manager')
     GROUP BY account HAVING sum(amount) <> 0

@@ -9,6 +9,7 @@ WITH sums AS (
         SELECT sender, token, amount FROM chain.share_transfers
     ) AS both_sides
     WHERE account NOT IN (SELECT account FROM book.accounts_aside)
+      AND account NOT IN (SELECT account FROM book.accounts_unscanned)
     GROUP BY account, token HAVING sum(shares) <> 0
 )
 SELECT '0x' || lower(hex(a.address)) AS subject,

@@ -1,0 +1,73 @@
+"""Where a scan in a scope begins and ends, and for whom it is."""
+
+from __future__ import annotations
+
+from polyledger.domain.errors import UsageError
+from polyledger.domain.ids import address_bytes
+from polyledger.domain.scope import Scope, moment_text
+from polyledger.sources.chain import ChainSource
+from polyledger.sources.chain_times import first_block_at
+from polyledger.store import scopes
+from polyledger.store.database import Database
+
+ToBlock = int | str
+
+
+def wallets_of(database: Database, scope: Scope) -> tuple[bytes, ...] | None:
+    """Whom to scan for, as 20-byte addresses; None for everybody.
+
+    The wallets that the ledger is about already are brought up to date too: figures of two wallets that end at
+    different blocks would mislead.
+    """
+    if not scope.wallets:
+        return None
+    with database.write_lock:
+        known = scopes.wallets_in_scope(database.connection)
+    return tuple(sorted({*known, *map(address_bytes, scope.wallets)}))
+
+
+async def window(
+    source: ChainSource, database: Database, scope: Scope, from_block: int, to_block: ToBlock
+) -> tuple[int, ToBlock]:
+    """The first and the last block of a scan, from the settings and the dates of a scope.
+
+    A late beginning is written down, so that checks which need the whole history say so instead of failing.
+
+    Raises:
+        UsageError: nothing of the chain lies between the dates.
+        UpstreamUnavailableError: the node does not have the headers to find a date with.
+    """
+    if scope.since is None and scope.until is None:
+        return from_block, to_block
+    await source.check()
+    head = await source.head()
+    newest = head.latest if isinstance(to_block, int) or to_block == "latest" else head.finalized
+    if isinstance(to_block, int):
+        newest = min(newest, to_block)
+    first, last = from_block, newest
+    if scope.since is not None:
+        first = await first_block_at(source.headers, scope.since, from_block, newest)
+    if scope.until is not None:
+        last = await first_block_at(source.headers, scope.until + 1, first, newest) - 1
+    if first > last:
+        raise UsageError(
+            f"The chain has no block between {_shown(scope.since)} and {_shown(scope.until)}"
+            f" (it was read up to block {newest:,})",
+            "Change --since and --until, or wait until the chain is there",
+        )
+    if first > from_block:
+        _note_late_start(database, first)
+    return first, (last if last < newest else to_block)
+
+
+def _note_late_start(database: Database, first: int) -> None:
+    known = database.setting(scopes.SINCE_SETTING)
+    ((earliest,),) = database.query("SELECT min(from_block) FROM meta.intervals")
+    if known is None and earliest is not None and earliest < first:
+        return  # the ledger begins earlier anyway
+    with database.transaction():
+        database.set_setting(scopes.SINCE_SETTING, str(first if known is None else min(first, int(known))))
+
+
+def _shown(seconds: int | None) -> str:
+    return "its ends" if seconds is None else moment_text(seconds)
