@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polyledger.config import Settings
 from polyledger.domain.errors import UsageError
 from polyledger.domain.ids import address_bytes
 from polyledger.domain.scope import Scope, moment_text
@@ -11,6 +12,28 @@ from polyledger.store import scopes
 from polyledger.store.database import Database
 
 ToBlock = int | str
+
+
+def check_scope(settings: Settings, scope: Scope) -> None:
+    """Make sure that a scope is one that can be fetched.
+
+    Raises:
+        UsageError: no source can be asked for such a part; says what can.
+    """
+    named = {"--market": scope.markets, "--event": scope.events, "--category": scope.categories}
+    flag = next((flag for flag, values in named.items() if values), None)
+    if flag is not None:
+        raise UsageError(
+            f"sync cannot be limited by {flag}: fills do not name their market in a field that a node can look for, so"
+            " every log of the exchanges would have to be read",
+            "Limit it by --wallet, or by --since and --until to the time the market was open; or take a provider's file"
+            f" of logs with 'import --as logs'. 'coverage {flag}' and 'gaps {flag}' show that part of a ledger",
+        )
+    if scope.wallets and not settings.chain.enabled and not settings.data_api.enabled:
+        raise UsageError(
+            "Neither the chain nor the Data API is enabled, so there is nobody to ask for the trades of a wallet",
+            "Set chain.enabled or data_api.enabled",
+        )
 
 
 def wallets_of(database: Database, scope: Scope) -> tuple[bytes, ...] | None:
