@@ -11,6 +11,7 @@ import duckdb
 
 from bench.figures import progress
 from polyledger.ctf.contracts import ContractSet
+from polyledger.identity.reconcile import reconcile
 from polyledger.ledger.contracts import register_contracts
 from polyledger.store.database import MODELS, SCHEMAS, Database, sql_text
 from polyledger.sync.compaction import fold_holdings
@@ -83,6 +84,7 @@ def build(path: Path, rows: int, memory_limit: str) -> None:
         for statement in (_HERE / "sql" / "dimensions.sql").read_text().format(**sizes).split(";"):
             if statement.strip():
                 connection.execute(statement)
+        reconcile(connection)
     fills = (_HERE / "sql" / "fills.sql").read_text()
     for first in range(0, rows, _CHUNK):
         last = min(rows, first + _CHUNK)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from polyledger.identity.reconcile import reconcile
 from polyledger.store.attribution import use_answerers
 from polyledger.store.database import Database
 from polyledger.value.coverage import coverage
@@ -36,6 +37,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
             "INSERT INTO claim.tokens VALUES ('gamma', ?, ?, 0, NULL, 'refuted', 1, TIMESTAMP '2026-01-01')",
             [REFUTED, THIRD],
         )
+        reconcile(connection)
     yield opened
     opened.close()
 

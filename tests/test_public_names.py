@@ -46,6 +46,7 @@ PROMISED_COMMANDS = [
         "watch",
         "verify",
         "explain",
+        "conflicts",
         "coverage",
         "wallets",
         "wallet",
@@ -75,6 +76,7 @@ def test_the_workspace() -> None:
         "wallet",
         "verify",
         "explain",
+        "conflicts",
         "export",
         "sql",
     }

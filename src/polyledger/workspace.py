@@ -40,7 +40,7 @@ from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.run import Run, report_document
 from polyledger.sync.status import resume_command, status_document
 from polyledger.value.coverage import coverage
-from polyledger.value.tables import positions_table, wallets_table
+from polyledger.value.tables import conflicts_table, positions_table, wallets_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -269,6 +269,11 @@ class Workspace:
         """Why a token, condition, market, transaction or fill is what it is."""
         document = self._ask("explain", identifier=identifier)
         return Result(document, lambda: pa.Table.from_pylist(document["claims"]))
+
+    def conflicts(self, limit: int | None = None) -> Result:
+        """What sources contradict each other on, or a proof refutes, and the batches that were set aside."""
+        document = self._ask("conflicts", limit=limit)
+        return Result(document, lambda: conflicts_table(document))
 
     def export(
         self,

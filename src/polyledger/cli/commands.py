@@ -240,6 +240,21 @@ def explain(
         session.emit(workspace.explain(identifier).document, views.explain)
 
 
+def conflicts(
+    *,
+    limit: Annotated[int | None, Parameter(help="At most this many; 20 unless told, all with --json.")] = None,
+    session: Given,
+) -> None:
+    """Show where sources contradict each other or a proof, what hangs on it, and which answers were set aside."""
+    from polyledger.cli import claim_views
+
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} shows nothing", "Give a number from 1")
+    with session.open() as workspace:
+        document = workspace.conflicts(limit if limit is not None or session.as_json else 20).document
+    session.emit(document, claim_views.conflicts)
+
+
 def export(
     what: WHAT_TO_EXPORT,
     *,
@@ -330,6 +345,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "status": status,
     "watch": watch,
     "verify": verify,
+    "conflicts": conflicts,
     "explain": explain,
     "coverage": coverage,
     "wallets": wallets,

@@ -32,6 +32,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "status": ("polyledger -w my-ledger status --json",),
     "watch": ("polyledger -w my-ledger watch", "polyledger -w my-ledger watch --json --every 10"),
     "verify": ("polyledger -w my-ledger verify",),
+    "conflicts": ("polyledger conflicts --limit 50", "polyledger conflicts --json"),
     "explain": ("polyledger explain 0xe3b423dfad8c22ff75c9899c4e8176f628cf4ad4caa00481764d320e7415f7a9",),
     "coverage": ("polyledger coverage --by category", "polyledger coverage --fail-under 0.95"),
     "wallets": (

@@ -157,7 +157,8 @@ def explain(document: Document, width: int) -> Iterable[RenderableType]:
     if document["claims"]:
         table = plain_table("", "source", "value", "observed")
         for claim in document["claims"]:
-            mark = MARKS["ok"] if claim["won"] else MARKS["failed"] if claim["refuted"] else " "
+            lost = claim["refuted"] or claim.get("quarantined")
+            mark = MARKS["ok"] if claim["won"] else MARKS["failed"] if lost else " "
             text = escape(shorten(_text(claim["value"]), max(20, width - 40)))
             table.add_row(mark, str(claim["source"]), text, _moment(claim.get("observed_at")))
         yield ""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from polyledger.config import Settings
 from polyledger.domain.errors import UsageError
+from polyledger.identity.conflicts import conflicts
 from polyledger.identity.explain import explain
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors
@@ -84,11 +85,16 @@ def _verify(asked: Asked) -> Document:
     return verify(asked.database, asked.progress)
 
 
+def _conflicts(asked: Asked, limit: int | None = None) -> Document:
+    return conflicts(asked.database, limit)
+
+
 def _explain(asked: Asked, identifier: str) -> Document:
     return explain(asked.database, identifier, contracts_of(asked.settings))
 
 
 QUESTIONS: Final[dict[str, Question]] = {
+    "conflicts": _conflicts,
     "coverage": _coverage,
     "explain": _explain,
     "gaps": _gaps,

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from polyledger.ctf.contracts import ContractSet
 from polyledger.ctf.identity import prove
 from polyledger.domain.errors import MalformedIdError, UnknownSubjectError
 from polyledger.domain.ids import condition_bytes, normal_token, token_bytes, token_number
+from polyledger.identity import said
+from polyledger.identity.conflicts import payout_claims, settlement_of
 from polyledger.store.database import Database
 
 Document = dict[str, Any]
 
-_CLAIMS: Final = """
-SELECT m.source, m.market_id, m.question, m.token_ids, m.verdict, m.observed_at, m.evidence_id,
-       '0x' || lower(hex(e.body_sha256)) AS evidence, e.request
-FROM claim.markets AS m LEFT JOIN meta.evidence AS e ON e.evidence_id = m.evidence_id
-WHERE m.condition = $condition ORDER BY m.observed_at, m.source
-"""
 _CONDITION: Final = """
 SELECT f.condition, '0x' || lower(hex(f.condition_id)) AS condition_id, '0x' || lower(hex(o.address)) AS oracle,
        '0x' || lower(hex(f.question_id)) AS question_id, f.outcome_slots, f.numerators, f.market_id, f.question,
-       f.event_id, f.category, f.named_by, f.prepared_tx, f.resolved_tx, f.on_chain,
+       f.event_id, f.category, f.named_by, f.prepared_tx, f.resolved_tx, f.on_chain, f.resolved_by,
+       f.resolution_state, f.resolution_verdict,
+       n.market_id_verdict, n.question_verdict, n.slug_verdict, n.event_id_verdict, n.category_verdict,
        '0x' || lower(hex(p.hash)) AS prepared_in, '0x' || lower(hex(r.hash)) AS resolved_in,
        make_timestamp(b.timestamp * 1000000) AS prepared_at
 FROM book.condition_facts AS f
+LEFT JOIN book.market_names AS n ON n.condition = f.condition
 LEFT JOIN dim.accounts AS o ON o.account = f.oracle
 LEFT JOIN chain.transactions AS p ON p.tx = f.prepared_tx
 LEFT JOIN chain.transactions AS r ON r.tx = f.resolved_tx
 LEFT JOIN chain.blocks AS b ON b.number = f.prepared_tx // 65536
 """
 _POSITION: Final = """
-SELECT t.token_id, t.condition, t.outcome_index, '0x' || lower(hex(a.address)) AS collateral
+SELECT t.token, t.token_id, t.condition, t.outcome_index, '0x' || lower(hex(a.address)) AS collateral
 FROM dim.tokens AS t LEFT JOIN dim.accounts AS a ON a.account = t.collateral
 """
+_QUARANTINES: Final = """
+SELECT DISTINCT q.source, q.kind, q.pattern, q.keys, '0x' || lower(hex(e.body_sha256)) AS evidence
+FROM claim.quarantines AS q LEFT JOIN meta.evidence AS e ON e.evidence_id = q.evidence_id
+WHERE (q.source, q.evidence_id) IN (
+    SELECT source, evidence_id FROM claim.markets WHERE condition = $condition AND verdict = 'quarantined'
+    UNION SELECT source, evidence_id FROM claim.resolutions WHERE condition = $condition AND verdict = 'quarantined'
+    UNION SELECT source, evidence_id FROM claim.tokens WHERE condition = $condition AND verdict = 'quarantined')
+ORDER BY q.keys DESC, q.source
+"""
+_CLAIMED_MARKET: Final = """
+SELECT m.condition, count(*) OVER () AS conditions FROM (
+    SELECT DISTINCT condition FROM claim.markets WHERE market_id = $id ORDER BY condition
+) AS m LIMIT 20
+"""
+_FIELDS: Final = ("market_id", "question", "slug", "event_id", "category")
 _FILLS: Final = "SELECT * FROM fills WHERE transaction_hash = $hash ORDER BY log_index"
 _LINES: Final = "SELECT * FROM journal WHERE transaction_hash = $hash ORDER BY log_index, account, asset, amount"
 
@@ -63,6 +76,9 @@ def explain(database: Database, identifier: str, contracts: ContractSet) -> Docu
     found = database.arrow(f"{_CONDITION} WHERE f.market_id = $id", {"id": text}).to_pylist()
     if found:
         return {**_condition(database, found[0]), "subject": {"kind": "market", "id": text}}
+    claimed = database.query(_CLAIMED_MARKET, {"id": text})
+    if claimed:
+        return _lost_market(database, text, [int(row[0]) for row in claimed], int(claimed[0][1]))
     return _token(database, normal_token(text), contracts)
 
 
@@ -72,10 +88,17 @@ def _token(database: Database, token: str, contracts: ContractSet) -> Document:
         raise UnknownSubjectError(f"The ledger has never seen the token or market {token}", "Check the number")
     row = found[0]
     subject = {"kind": "token", "id": token}
-    if row["condition"] is None:
-        return _document(
-            subject, None, "unknown", [], {"verdict": "unknown", "reason": "derives from no known condition"}
+    claims = [
+        said.claim(
+            one,
+            {"condition": one["condition_id"], "outcome_index": one["outcome_index"]},
+            won=one["verdict"] == "proven",
         )
+        for one in said.of_tokens(database, [row["token"]]).get(row["token"], [])
+    ]
+    if row["condition"] is None:
+        reason = "derives from no known condition"
+        return _document(subject, None, "unknown", claims, {"verdict": "unknown", "reason": reason})
     facts = database.arrow(f"{_CONDITION} WHERE f.condition = $id", {"id": row["condition"]}).to_pylist()[0]
     value = {"condition": facts["condition_id"], "outcome_index": row["outcome_index"], "market": facts["market_id"]}
     own, slots = facts["condition_id"], facts["outcome_slots"] or 2
@@ -89,35 +112,52 @@ def _token(database: Database, token: str, contracts: ContractSet) -> Document:
         "outcome_index": proven.outcome_index,
     }
     chain = _chain_claim(facts, {"condition": own, "outcome_index": row["outcome_index"]})
-    others = [
-        {**claim, "value": {"condition": own, "outcome_index": _index(claim["tokens"], token)}}
-        for claim in _claims(database, facts)
-    ]
-    return _document(subject, value, proven.verdict, [*chain, *others], proof)
+    return _document(subject, value, proven.verdict, [*chain, *claims], proof)
 
 
 def _condition(database: Database, facts: Document) -> Document:
     subject = {"kind": "condition", "id": facts["condition_id"]}
+    key = facts["condition"]
     value = {
         "market": facts["market_id"], "question": facts["question"], "event": facts["event_id"],
-        "category": facts["category"], "payout_numerators": facts["numerators"],
+        "category": facts["category"], "payout_numerators": facts["numerators"], "resolved_by": facts["resolved_by"],
+        "state": facts["resolution_state"] or "open",
     }  # fmt: skip
-    claims = _claims(database, facts)
-    markets = {claim["value"]["market"] for claim in claims if claim["won"] and claim["value"]["market"]}
     proof = {
         "verdict": "proven" if facts["prepared_tx"] is not None else "unknown",
         "derivation": "condition = keccak256(oracle, question id, outcome slots)",
         "oracle": facts["oracle"], "question_id": facts["question_id"], "outcome_slots": facts["outcome_slots"],
         "prepared_in": facts["prepared_in"], "resolved_in": facts["resolved_in"],
     }  # fmt: skip
-    sources = {claim["source"] for claim in claims if not claim["refuted"]}
-    if len(markets) > 1:
-        verdict = "precedence"
-    elif any(claim["verdict"] == "proven" for claim in claims):
-        verdict = "proven"
-    else:
-        verdict = "agreed" if len(sources) > 1 else "precedence" if sources else "unknown"
-    return _document(subject, value, verdict, [*_chain_claim(facts, {"oracle": facts["oracle"]}), *claims], proof)
+    verdicts = {field: facts[f"{field}_verdict"] or "unknown" for field in _FIELDS}
+    verdicts["payout"] = facts["resolution_verdict"] or "unknown"
+    verdict = verdicts["market_id"] if verdicts["market_id"] != "unknown" else verdicts["question"]
+    claims = [*_chain_claim(facts, {"oracle": facts["oracle"]}), *_market_claims(database, facts)]
+    settled = payout_claims(said.of_resolutions(database, [key]).get(key, []), settlement_of(database, key))
+    return {
+        **_document(subject, value, verdict, claims, proof),
+        "fields": verdicts,
+        "resolution_claims": settled,
+        "quarantines": database.arrow(_QUARANTINES, {"condition": key}).to_pylist(),
+    }
+
+
+def _lost_market(database: Database, market: str, conditions: list[int], count: int) -> Document:
+    """A market number that somebody claimed and that no condition has: why those claims lost."""
+    claims = [
+        said.claim(row, {"condition": row["condition_id"], "market": row["market_id"]}, won=False)
+        for rows in said.of_markets(database, conditions).values()
+        for row in rows
+        if row["market_id"] == market
+    ]
+    quarantines: list[Document] = []
+    for condition in conditions:
+        for row in database.arrow(_QUARANTINES, {"condition": condition}).to_pylist():
+            if row not in quarantines:
+                quarantines.append(row)
+    proof = {"verdict": "unknown", "reason": f"claimed of {count:,} conditions, and it stands for none of them"}
+    document = _document({"kind": "market", "id": market}, None, "unknown", claims, proof)
+    return {**document, "quarantines": quarantines}
 
 
 def _transaction(database: Database, text: str, raw: bytes) -> Document:
@@ -151,23 +191,22 @@ def _fill(database: Database, text: str, contracts: ContractSet) -> Document:
     return _document({"kind": "fill", "id": text}, fill, token["verdict"], token["claims"], token["proof"])
 
 
-def _claims(database: Database, facts: Document) -> list[Document]:
-    rows = database.arrow(_CLAIMS, {"condition": facts["condition"]}).to_pylist()
-    newest = {row["source"]: row["evidence_id"] for row in rows if row["verdict"] != "refuted"}
+def _market_claims(database: Database, facts: Document) -> list[Document]:
+    """What sources said of the market: a claim won where it stands and gives what was taken."""
+    taken = {"market_id": facts["market_id"], "question": facts["question"]}
     return [
         {
-            "source": row["source"],
-            "value": {"market": row["market_id"], "question": row["question"]},
-            "won": row["verdict"] != "refuted" and newest[row["source"]] == row["evidence_id"]
-            and row["market_id"] in {facts["market_id"], None},
-            "refuted": row["verdict"] == "refuted",
-            "verdict": row["verdict"],
+            **said.claim(
+                row,
+                {"market": row["market_id"], "question": row["question"]},
+                won=row["standing"]
+                and any(value is not None and row[field] == value for field, value in taken.items())
+                and row["market_id"] in {taken["market_id"], None},
+            ),
             "tokens": row["token_ids"],
-            "evidence": {"body": row["evidence"], "request": json.loads(row["request"]) if row["request"] else None},
-            "observed_at": f"{row['observed_at'].isoformat()}Z",
         }
-        for row in rows
-    ]  # fmt: skip
+        for row in said.of_markets(database, [facts["condition"]]).get(facts["condition"], [])
+    ]
 
 
 def _chain_claim(facts: Document, value: Document) -> list[Document]:
@@ -183,10 +222,6 @@ def _chain_claim(facts: Document, value: Document) -> list[Document]:
             "observed_at": f"{facts['prepared_at'].isoformat()}Z",
         }
     ]
-
-
-def _index(tokens: list[str] | None, token: str) -> int | None:
-    return tokens.index(token) if tokens and token in tokens else None
 
 
 def _plain(row: Document) -> Document:

@@ -130,14 +130,20 @@ def add_tokens(
     _insert_by_name(connection, "claim.tokens", {**rows, "token": tokens})
 
 
-def add_markets(connection: duckdb.DuckDBPyConnection, source: str, claims: pa.Table, verdicts: pa.Array) -> None:
-    """Append market claims."""
-    _insert_by_name(connection, "claim.markets", _claim_rows(connection, source, claims, verdicts))
+def add_markets(connection: duckdb.DuckDBPyConnection, source: str, claims: pa.Table, verdicts: pa.Array) -> pa.Array:
+    """Append market claims; returns the keys of their conditions."""
+    rows = _claim_rows(connection, source, claims, verdicts)
+    _insert_by_name(connection, "claim.markets", rows)
+    return rows["condition"]
 
 
-def add_resolutions(connection: duckdb.DuckDBPyConnection, source: str, claims: pa.Table, verdicts: pa.Array) -> None:
-    """Append resolution claims."""
-    _insert_by_name(connection, "claim.resolutions", _claim_rows(connection, source, claims, verdicts))
+def add_resolutions(
+    connection: duckdb.DuckDBPyConnection, source: str, claims: pa.Table, verdicts: pa.Array
+) -> pa.Array:
+    """Append resolution claims; returns the keys of their conditions."""
+    rows = _claim_rows(connection, source, claims, verdicts)
+    _insert_by_name(connection, "claim.resolutions", rows)
+    return rows["condition"]
 
 
 def _claim_rows(
@@ -267,17 +273,23 @@ def earlier_values(connection: duckdb.DuckDBPyConnection, source: str, values: p
         connection.unregister("batch_values")
 
 
-def quarantine_earlier(connection: duckdb.DuckDBPyConnection, source: str, values: pa.Array) -> None:
-    """Set aside what `source` said before, where its later answers show that these market numbers are no answers."""
+def quarantine_earlier(connection: duckdb.DuckDBPyConnection, source: str, values: pa.Array) -> pa.Array:
+    """Set aside what `source` said before, where its later answers show that these market numbers are no answers.
+
+    Returns:
+        The keys of the conditions it was said of.
+    """
     connection.register("batch_values", pa.table({"market_id": pc.drop_null(pc.unique(values))}))
+    hit = "source = $source AND verdict <> 'refuted' AND market_id IN (SELECT market_id FROM batch_values)"
     try:
+        keys = connection.sql(f"SELECT condition FROM claim.markets WHERE {hit}", params={"source": source})
+        conditions = keys.to_arrow_table().column("condition").combine_chunks()
         connection.execute(
-            "UPDATE claim.markets SET verdict = 'quarantined' FROM batch_values AS b "
-            "WHERE claim.markets.market_id = b.market_id AND source = ? AND verdict <> 'refuted'",
-            [source],
+            f"UPDATE claim.markets SET verdict = 'quarantined' WHERE {hit}", {"source": source}
         ).fetchall()
     finally:
         connection.unregister("batch_values")
+    return conditions
 
 
 def moment() -> datetime:

@@ -77,7 +77,7 @@ def sort_in(batch: Records, answer: Answer[Any], record: object, kept: int, plac
 
 
 def settlement_of(record: TokenRecord | MarketRecord) -> ResolutionRecord | None:
+    """What a record says of the resolution of its condition; when it closed is not when it was resolved."""
     if record.condition_id is None or record.settlement is None:
         return None
-    closed = record.closed_time if isinstance(record, MarketRecord) else None
-    return ResolutionRecord(record.source, record.condition_id, record.settlement, resolved_at=closed)
+    return ResolutionRecord(record.source, record.condition_id, record.settlement)

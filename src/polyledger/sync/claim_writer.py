@@ -24,6 +24,7 @@ from polyledger.identity import quarantine
 from polyledger.identity.links import intern_tokens
 from polyledger.identity.proofs import CLAIMED, PROVEN, QUARANTINED, REFUTED, TokenClaims, prove_markets, prove_tokens
 from polyledger.identity.quarantine import Judgement, Mask
+from polyledger.identity.reconcile import reconcile
 from polyledger.sources.answers import Answer, Evidence
 from polyledger.store import claims
 from polyledger.store import evidence as evidence_store
@@ -81,6 +82,7 @@ class ClaimWriter:
         self._contracts = contracts
         self._evidence_ids: dict[tuple[str, str, str], int] = {}
         self._events_seen: set[tuple[str, int]] = set()
+        self._touched: list[pa.Array] = []
 
     def commit(self, source: str, kind: str, answers: Sequence[Answer[Any]]) -> ClaimCounts:
         """Store a batch of answers of an HTTP source in a transaction of its own.
@@ -113,6 +115,7 @@ class ClaimWriter:
         """Call this when a transaction that `store` took part in was rolled back: what it noted is gone with it."""
         self._evidence_ids.clear()
         self._events_seen.clear()
+        self._touched.clear()
 
     def store(
         self, connection: duckdb.DuckDBPyConnection, source: str, kind: str, answers: Sequence[Answer[Any]]
@@ -130,6 +133,7 @@ class ClaimWriter:
         self._store_batch(connection, counts, batch)
         self._note_refusals(connection, counts, answers, evidence)
         self._note_lookups(connection, counts, answers, evidence, batch.foreign)
+        self._reconcile(connection)
         return counts
 
     def store_file(
@@ -171,6 +175,7 @@ class ClaimWriter:
             columns = (table.column(name).combine_chunks() for name in ("condition", "state"))
             judged = [quarantine.judge_states(*columns)]
             self._resolutions(connection, counts, table, [CLAIMED] * table.num_rows, judged)
+        self._reconcile(connection)
         return counts
 
     def _store_batch(self, connection: duckdb.DuckDBPyConnection, counts: ClaimCounts, batch: Records) -> None:
@@ -192,6 +197,12 @@ class ClaimWriter:
             words = binary_array([int(fill.token_id).to_bytes(32, "big") for fill, _ in batch.fills], 32)
             keys = intern_tokens(connection, distinct([words], 32)).of(words)
             counts.fills += claims.add_receipt_fills(connection, batch.fills, keys)
+
+    def _reconcile(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Draw up anew what the claims about the conditions of this batch come to."""
+        touched, self._touched = self._touched, []
+        if touched:
+            reconcile(connection, pa.concat_arrays([keys.cast(pa.int32()) for keys in touched]))
 
     def _store_events(self, connection: duckdb.DuckDBPyConnection, counts: ClaimCounts, batch: Records) -> None:
         said = [*batch.events]
@@ -244,9 +255,10 @@ class ClaimWriter:
         if whole is not None and whole in table.column_names and not _says_more(table):
             judged.append(quarantine.judge_emptiness(whole, conditions, _text(table, whole)))
         if earlier.num_rows and judged[0].pattern:
-            claims.quarantine_earlier(connection, counts.source, market_ids.filter(pa.array(judged[0].rows)))
+            said = market_ids.filter(pa.array(judged[0].rows))
+            self._touched.append(claims.quarantine_earlier(connection, counts.source, said))
         verdicts = self._set_aside(connection, counts, "market", judged, verdicts=verdicts, table=table)
-        claims.add_markets(connection, counts.source, table, verdicts)
+        self._touched.append(claims.add_markets(connection, counts.source, table, verdicts))
         return verdicts
 
     def _resolutions(
@@ -260,7 +272,7 @@ class ClaimWriter:
         given = self._set_aside(
             connection, counts, "resolution", judged, verdicts=pa.array(verdicts, pa.string()), table=table
         )
-        claims.add_resolutions(connection, counts.source, table, given)
+        self._touched.append(claims.add_resolutions(connection, counts.source, table, given))
 
     @staticmethod
     def _set_aside(

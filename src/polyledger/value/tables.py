@@ -31,6 +31,13 @@ def positions_table(document: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
+def conflicts_table(document: dict[str, Any]) -> pa.Table:
+    """One row per contradiction of a conflicts document, without its claims."""
+    return pa.Table.from_pylist(
+        [{**_flat(found), "subject": found["subject"]["id"]} for found in document["conflicts"]]
+    )
+
+
 def _flat(entry: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, value in entry.items():

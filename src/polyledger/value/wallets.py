@@ -178,8 +178,13 @@ def _position(rows: Sequence[Row]) -> dict[str, Any]:
         if numerators is None
         else [amount_text(int(Fraction(int(n) * MICRO, sum(map(int, numerators))))) for n in numerators],
         "state": first["state"],
-        "verdict": "proven" if first["condition"] is not None else "claimed",
+        "verdict": "claimed" if first["condition"] is None or _only_claimed(first) else "proven",
     }
+
+
+def _only_claimed(row: Row) -> bool:
+    """Whether the payout of a position rests on the word of a source, not on an event of the chain."""
+    return row["numerators"] is not None and row["resolved_by"] != "chain"
 
 
 def _label(labels: Sequence[str], index: int | None, slots: int) -> str | None:

@@ -3,17 +3,17 @@
 -- that pays most, null where several do.
 WITH winners AS (
     SELECT condition, list_position(numerators, list_max(numerators)) - 1 AS winner_index
-    FROM chain.resolutions
+    FROM book.resolution_facts
     WHERE len(list_filter(numerators, lambda n: n = list_max(numerators))) = 1
 )
 SELECT '0x' || lower(hex(f.condition_id)) AS condition_id, f.market_id,
-       CASE WHEN f.numerators IS NULL THEN CASE WHEN f.closed THEN 'closed_unresolved' ELSE 'open' END
-            WHEN list_min(f.numerators) = list_max(f.numerators) THEN 'void' ELSE 'resolved' END AS state,
+       CASE WHEN f.numerators IS NULL AND f.closed THEN 'closed_unresolved' ELSE coalesce(f.resolution_state, 'open') END
+           AS state,
        list_transform(f.numerators, lambda n: CAST(CAST(n AS HUGEINT) * 1000000 // list_sum(f.numerators) AS BIGINT)
                                               * 0.000001) AS payouts,
        f.numerators AS payout_numerators,
        CAST(w.winner_index AS INTEGER) AS winner_index, f.outcomes[w.winner_index + 1] AS winner,
-       CASE WHEN f.numerators IS NOT NULL THEN 'chain' WHEN f.closed IS NOT NULL THEN f.named_by END AS source,
+       CASE WHEN f.numerators IS NOT NULL THEN f.resolved_by WHEN f.closed IS NOT NULL THEN f.named_by END AS source,
        f.resolved_tx // 65536 AS block, make_timestamp(b.timestamp * 1000000) AS resolved_at,
        '0x' || lower(hex(x.hash)) AS transaction_hash
 FROM book.condition_facts AS f

@@ -1,4 +1,5 @@
--- One row per condition the ledger has a key for: what the chain says of it, and its market, event and category.
+-- One row per condition the ledger has a key for: what the chain says of it, its payout (numerators, from the chain or,
+-- where the chain cannot say, from claims: resolved_by), and its market, event and category.
 -- on_chain is false for a key that only an orphaned block or a claim knew.
 CREATE VIEW book.condition_facts AS
 WITH tagged AS (
@@ -11,7 +12,8 @@ registered AS (SELECT DISTINCT condition FROM chain.registrations)
 SELECT d.condition, d.condition_id,
        p.tx AS prepared_tx, p.oracle, p.question_id, coalesce(p.outcome_slots, r.outcome_slots) AS outcome_slots,
        q.neg_risk_market, q.question_index,
-       r.tx AS resolved_tx, r.numerators,
+       r.tx AS resolved_tx, s.numerators, s.source AS resolved_by, s.state AS resolution_state,
+       s.verdict AS resolution_verdict,
        n.market_id, n.question, n.slug, n.outcomes, n.event_id, n.closed, n.end_date, n.source AS named_by,
        coalesce(CASE WHEN e.category <> 'Uncategorized' THEN e.category END, nullif(n.market_category, ''), k.category,
                 'Uncategorized') AS category,
@@ -20,6 +22,7 @@ FROM dim.conditions AS d
 LEFT JOIN chain.preparations AS p ON p.condition = d.condition
 LEFT JOIN chain.neg_risk_questions AS q ON q.condition = d.condition
 LEFT JOIN chain.resolutions AS r ON r.condition = d.condition
+LEFT JOIN book.resolution_facts AS s ON s.condition = d.condition
 LEFT JOIN registered AS g ON g.condition = d.condition
 LEFT JOIN book.market_names AS n ON n.condition = d.condition
 LEFT JOIN book.event_names AS e ON e.event_id = n.event_id
