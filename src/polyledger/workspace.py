@@ -209,27 +209,30 @@ class Workspace:
             lambda: status_document(self.path, None, self._reader()),
         )
 
-    def gaps(self, by: str | None = None, *, limit: int = DEFAULT_LIMIT) -> Result:
+    def gaps(self, by: str | None = None, *, limit: int = DEFAULT_LIMIT, scope: Scope | None = None) -> Result:
         """What is missing, of what, and the keys on which most hangs; `by` is month, source or category."""
-        document = self._ask("gaps", by=by, limit=limit)
+        document = self._ask("gaps", by=by, limit=limit, **_in_scope(scope))
         return Result(document, lambda: pa.Table.from_pylist(document["keys"]))
 
-    def plan(self, *, only: Sequence[str] = (), budget: float | None = None) -> Result:
+    def plan(self, *, only: Sequence[str] = (), budget: float | None = None, scope: Scope | None = None) -> Result:
         """What `sync` would do, at what cost and for what gain: the polyledger.plan/1 document.
 
         Args:
             only: names of sources and actions to keep to.
             budget: seconds; says how much of the plan fits in.
+            scope: only what this part needs.
         """
         if (self.path / LEDGER_FILE).exists():
-            document = self._ask("plan", only=list(only), budget=budget)
+            document = self._ask("plan", only=list(only), budget=budget, **_in_scope(scope))
         else:
-            document = plan_document(make_plan(None, self.settings, only=only, budget=budget))
+            document = plan_document(make_plan(None, self.settings, only=only, budget=budget, scope=scope), scope)
         return Result(document, lambda: pa.Table.from_pylist(document["stages"]))
 
-    def coverage(self, by: str | None = None) -> Result:
+    def coverage(self, by: str | None = None, *, scope: Scope | None = None) -> Result:
         """How much is attributed and resolved; `by` is month, source, category or wallet."""
-        return Result(self._ask("coverage", by=by), lambda: self.sql("SELECT * FROM coverage").arrow())
+        return Result(
+            self._ask("coverage", by=by, **_in_scope(scope)), lambda: self.sql("SELECT * FROM coverage").arrow()
+        )
 
     def wallets(
         self,
@@ -373,6 +376,10 @@ class Workspace:
             memory_limit=f"{storage.memory_limit_bytes}B",
             threads=storage.thread_count,
         )
+
+
+def _in_scope(scope: Scope | None) -> dict[str, Any]:
+    return {} if scope is None else {"scope": scope.plain()}
 
 
 def open(path: str | Path | None = None, *, settings: Settings | None = None) -> Workspace:  # noqa: A001
