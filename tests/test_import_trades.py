@@ -129,7 +129,7 @@ def test_the_same_rows_in_any_form_are_the_same_trades(
     document = workspace.import_trades([file])
     assert document["schema"] == "polyledger.import/1"
     assert document["state"] == "done"
-    assert document["rows"] == {"rows": 100, "imported": 100, "rejected": 0, "repeats": 0}
+    assert document["rows"] == {"rows": 100, "imported": 100, "rejected": 0, "repeats": 0, "duplicates": 0}
     assert file.read_bytes() == before
     found = rows_of(workspace)
     assert len(found) == 100
@@ -360,7 +360,7 @@ def test_a_log_happens_once(tmp_path: Path, workspace: Workspace) -> None:
 def test_real_trades_are_read_to_the_last_digit(workspace: Workspace) -> None:
     file = real_file("trades.jsonl.gz")
     document = workspace.import_trades([file])
-    assert document["rows"] == {"rows": 3500, "imported": 3500, "rejected": 0, "repeats": 0}
+    assert document["rows"] == {"rows": 3500, "imported": 3500, "rejected": 0, "repeats": 0, "duplicates": 0}
     given_rows = [
         json.loads(line, parse_float=Decimal) for line in gzip.decompress(file.read_bytes()).decode().splitlines()
     ]

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from polyledger.domain.errors import ConfigurationError
+from polyledger.domain.errors import ConfigurationError, MalformedIdError
+from polyledger.domain.ids import normal_address
 
 __all__ = [
     "ALIASES",
@@ -48,6 +49,7 @@ ALIASES: dict[str, str] = {
     "CLOB_API_KEY": "clob.api_key",
     "CLOB_API_SECRET": "clob.secret",
     "CLOB_API_PASSPHRASE": "clob.passphrase",
+    "POLY_ADDRESS": "clob.address",
     "CLICKHOUSE_URL": "clickhouse.url",
 }
 SECRETS = frozenset({"clob.api_key", "clob.secret", "clob.passphrase"})
@@ -146,9 +148,18 @@ class ClobSettings(SourceSettings):
 
     url: str = "https://clob.polymarket.com"
     requests_per_10s: Positive = 450
+    address: str | None = Field(default=None, description="the wallet that made the API keys, for its own trades")
     api_key: SecretStr | None = None
     secret: SecretStr | None = None
     passphrase: SecretStr | None = None
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        try:
+            return None if value is None else normal_address(value)
+        except MalformedIdError as error:
+            raise ValueError(error.what) from None
 
 
 class DataApiSettings(SourceSettings):

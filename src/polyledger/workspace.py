@@ -30,6 +30,7 @@ from polyledger.door.client import Door
 from polyledger.door.holding import Holding, holding
 from polyledger.door.questions import Asked, answer
 from polyledger.door.wire import DoorClosedError
+from polyledger.insight.skill import refresh_priors
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.export import export
 from polyledger.store.user_sql import user_query
@@ -158,6 +159,7 @@ class Workspace:
             held.state.run_id = run.report.run_id
             before = _counts(held.database)
             report = run.execute()
+            refresh_priors(held.database)
             brought = {name: count - before[name] for name, count in _counts(held.database).items()}
             covered = coverage(held.database)
             held.state.covered(covered)
@@ -243,8 +245,10 @@ class Workspace:
         limit: int | None = None,
         category: str | None = None,
         min_coverage: float | None = None,
+        min_resolved: int | None = None,
+        skill: bool = False,
     ) -> Result:
-        """Wallets ranked; see `polyledger.value.wallets.wallets` and, for ``average-cost``, the docs on methods."""
+        """Wallets ranked; see `polyledger.insight.ranking` and, for ``average-cost``, the docs on methods."""
         document = self._ask(
             "wallets",
             method=method,
@@ -253,13 +257,20 @@ class Workspace:
             limit=limit,
             category=category,
             min_coverage=min_coverage,
+            min_resolved=min_resolved,
+            skill=skill,
         )
         return Result(document, lambda: wallets_table(document))
 
     def wallet(self, address: str) -> Result:
-        """One wallet with its categories and positions."""
+        """One wallet with its categories, how it trades in each (`polyledger.insight.breakdown`), and positions."""
         document = self._ask("wallet", address=address)
         return Result(document, lambda: positions_table(document))
+
+    def exposure(self, wallets: Sequence[str] = ()) -> Result:
+        """What is still open of some wallets (of all without any): see `polyledger.insight.exposure.exposure`."""
+        document = self._ask("exposure", wallets=list(wallets))
+        return Result(document, lambda: pa.Table.from_pylist(document["by_event"]))
 
     def verify(self, *, progress: Progress | None = None) -> Result:
         """Every check of the books over everything stored; without progress while another process holds the ledger."""

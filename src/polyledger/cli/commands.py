@@ -36,7 +36,10 @@ WHAT_TO_EXPORT = Literal[
     "resolutions",
     "wallet-category-breakdown",
 ]
-ORDERS = Literal["realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "win_rate"]
+ORDERS = Literal[
+    "realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "resolved_conditions", "win_rate",
+    "coverage", "roi", "average_pnl", "hit_rate", "profit_per_dollar", "closing_line", "brier",
+]  # fmt: skip
 
 
 def version(*, session: Given) -> None:
@@ -168,12 +171,21 @@ def coverage(
 
 def wallets(
     *,
-    order_by: Annotated[ORDERS, Parameter(help="Largest first.")] = "realized_pnl",
+    order_by: Annotated[
+        ORDERS,
+        Parameter(help="Best first; hit_rate, profit_per_dollar, closing_line and brier rank by the shrunk figure."),
+    ] = "realized_pnl",
     limit: Annotated[int | None, Parameter(help="At most this many; 20 unless told, all with --json.")] = None,
     category: Annotated[str | None, Parameter(help="Figures of this category only.")] = None,
     min_coverage: Annotated[
         float | None, Parameter(help="Only wallets with at least this share (0 to 1) of their conditions resolved.")
     ] = None,
+    min_resolved: Annotated[
+        int | None, Parameter(help="Only wallets with at least this many resolved conditions.")
+    ] = None,
+    skill: Annotated[
+        bool, Parameter(negative="", show_default=False, help="With breakdown and skill for every wallet.")
+    ] = False,
     method: Annotated[
         Literal["settlement", "average-cost"],
         Parameter(help="settlement: cash and settled shares; average-cost: as the public P&L subgraph."),
@@ -200,6 +212,8 @@ def wallets(
             limit=limit if limit is not None or session.as_json else 20,
             category=category,
             min_coverage=min_coverage,
+            min_resolved=min_resolved,
+            skill=skill,
         )
     session.emit(result.document, wallet_views.wallets)
 
@@ -210,6 +224,21 @@ def wallet(address: Annotated[str, Parameter(help="0x and 40 hex digits.")], *, 
 
     with session.open() as workspace:
         session.emit(workspace.wallet(address).document, wallet_views.wallet)
+
+
+def exposure(
+    addresses: Annotated[
+        tuple[str, ...], Parameter(help="Wallets, 0x and 40 hex digits; all when none is given.")
+    ] = (),
+    /,
+    *,
+    session: Given,
+) -> None:
+    """Show what is still open: by category, event and neg-risk group, how concentrated, and the worst that can come."""
+    from polyledger.cli import insight_views
+
+    with session.open() as workspace:
+        session.emit(workspace.exposure(addresses).document, insight_views.exposure)
 
 
 def verify(
@@ -351,6 +380,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "coverage": coverage,
     "wallets": wallets,
     "wallet": wallet,
+    "exposure": exposure,
     "export": export,
     "sql": sql,
     "replica": replica,

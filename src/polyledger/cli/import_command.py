@@ -62,10 +62,10 @@ def imported(document: Mapping[str, Any], width: int) -> Iterable[RenderableType
     """``polyledger.import/1``: a line per file, and below it what to know about it."""
     from rich.markup import escape
 
-    table = plain_table("file", "", "rows", "imported", "rejected", "repeats", "time", right=range(2, 7))
+    table = plain_table("file", "", "rows", "imported", "rejected", "repeats", "on chain", "time", right=range(2, 8))
     for file in document["files"]:
-        name = escape(shorten(Path(file["path"]).name, max(12, width - 56)))
-        figures = [count(file[key]) for key in ("rows", "imported", "rejected", "repeats")]
+        name = escape(shorten(Path(file["path"]).name, max(12, width - 66)))
+        figures = [count(file[key]) for key in ("rows", "imported", "rejected", "repeats", "duplicates")]
         table.add_row(name, STATES[file["state"]], *figures, seconds(file["seconds"]))
     yield table
     for file in document["files"]:

@@ -40,6 +40,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "polyledger wallets --method average-cost --era v1 --json",
     ),
     "wallet": ("polyledger wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29",),
+    "exposure": ("polyledger exposure", "polyledger exposure 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29"),
     "export": (
         "polyledger export fills --out fills.parquet",
         "polyledger export mapping --out market_id_lookup_results.json",

@@ -17,6 +17,7 @@ from polyledger.cli.figures import (
     shorten,
     signed,
 )
+from polyledger.cli.insight_views import breakdown, skill_ranking
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -47,6 +48,10 @@ def wallets(document: Document, width: int) -> Iterable[RenderableType]:
     rows = document["wallets"]
     if not rows:
         yield "No wallet fits. Without a sync there is none: run polyledger sync first."
+        return
+    if "skill" in rows[0]:
+        yield skill_ranking(rows, width)
+        yield "[dim]Skill is shrunk towards all wallets of the ledger; --json has values, intervals and markets.[/]"
         return
     yield wallets_table(rows, width)
     if document.get("method") == "average-cost":
@@ -93,12 +98,17 @@ def _pair(low: str, high: str) -> str:
 def wallet(document: Document, width: int) -> Iterable[RenderableType]:
     """``polyledger.wallet/1``: the figures, then categories, then positions."""
     yield f"[bold]{document['wallet']}[/]"
+    if "sentence" in document:
+        yield document["sentence"]
     yield ""
     yield _figures(document)
     categories = document.get("categories") or []
     if categories:
         yield ""
         yield _categories(categories)
+    if "skill" in document:
+        yield ""
+        yield from breakdown(document)
     positions = [p for p in document.get("positions") or [] if "condition" in p]
     groups = [p for p in document.get("positions") or [] if "group" in p]
     if positions:

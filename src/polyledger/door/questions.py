@@ -17,6 +17,9 @@ from polyledger.domain.errors import UsageError
 from polyledger.domain.scope import Scope
 from polyledger.identity.conflicts import conflicts
 from polyledger.identity.explain import explain
+from polyledger.insight.breakdown import add_insight
+from polyledger.insight.exposure import exposure
+from polyledger.insight.ranking import INSIGHT_ORDERS, ranked_wallets
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors
 from polyledger.sync.gaps import DEFAULT_LIMIT, gaps
@@ -24,7 +27,7 @@ from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.scope import contracts_of
 from polyledger.value.coverage import coverage
 from polyledger.value.methods import wallets_by_average_cost
-from polyledger.value.wallets import wallet, wallets
+from polyledger.value.wallets import wallet
 
 Document = dict[str, Any]
 Progress = Callable[[dict[str, Any]], None]
@@ -60,18 +63,30 @@ def _wallets(
     limit: int | None = None,
     category: str | None = None,
     min_coverage: float | None = None,
+    min_resolved: int | None = None,
+    skill: bool = False,
 ) -> Document:
     if method == "average-cost":
+        if skill or min_resolved is not None or order_by in INSIGHT_ORDERS:
+            raise UsageError("Skill rests on settled conditions", "Leave --method average-cost out")
         return wallets_by_average_cost(
             asked.database, era=era, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage
         )
     if method == "settlement":
-        return wallets(asked.database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage)
+        return ranked_wallets(
+            asked.database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage,
+            min_resolved=min_resolved, skill=skill,
+        )  # fmt: skip
     raise UsageError(f"There is no method {method!r}", "Choose settlement or average-cost")
 
 
 def _wallet(asked: Asked, address: str) -> Document:
-    return wallet(asked.database, address)
+    (document,) = add_insight(asked.database, [wallet(asked.database, address)])
+    return document
+
+
+def _exposure(asked: Asked, wallets: Sequence[str] = ()) -> Document:
+    return exposure(asked.database, wallets)
 
 
 def _gaps(asked: Asked, by: str | None = None, limit: int = DEFAULT_LIMIT, scope: Document | None = None) -> Document:
@@ -101,6 +116,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "conflicts": _conflicts,
     "coverage": _coverage,
     "explain": _explain,
+    "exposure": _exposure,
     "gaps": _gaps,
     "plan": _plan,
     "verify": _verify,

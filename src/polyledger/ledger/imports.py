@@ -21,10 +21,10 @@ from polyledger.domain.errors import InvariantError
 from polyledger.identity.links import intern_tokens
 from polyledger.sources.files.trades import TradeBatch
 from polyledger.sources.files.values import Coded
+from polyledger.store.claims import TRANSACTIONS
 from polyledger.store.keys import ACCOUNTS, CONDITIONS, Dimension, KeyMap, append, intern
 from polyledger.store.sql import script
 
-TRANSACTIONS: Final = Dimension("imported.transactions", "transaction", "hash", 32)
 _NO_VALUE: Final = -1
 
 

@@ -16,10 +16,11 @@ from polyledger.net.http import (
 )
 from polyledger.net.jsonrpc import Call, EndpointRefusedError, JsonRpcClient, MethodUnavailableError, Reply, RpcError
 from polyledger.net.limits import AdaptiveLimiter, retry_after_seconds
-from polyledger.net.masking import is_loopback, mask_url, scrub
+from polyledger.net.masking import MASK, is_loopback, mask_url, scrub
 
 __all__ = [
     "GRAPHQL_HEADERS",
+    "MASK",
     "AdaptiveLimiter",
     "AnswerTooLargeError",
     "BrokenAnswerError",

@@ -18,7 +18,7 @@ import stamina
 from polyledger.domain.errors import RateLimitedError, SourceError, UpstreamUnavailableError
 from polyledger.domain.version import __version__
 from polyledger.net.limits import AdaptiveLimiter, retry_after_seconds
-from polyledger.net.masking import mask_url, scrub
+from polyledger.net.masking import MASK, mask_url, scrub
 
 USER_AGENT: Final = f"polyledger/{__version__}"
 DEFAULT_LARGEST_ANSWER: Final = 256 * 1024 * 1024  # the largest documented answer of a node is 150 MB
@@ -124,8 +124,11 @@ class HttpClient:
         weight: float = 1.0,
         limiter: AdaptiveLimiter | None = None,
         judge: bool = True,
+        secrets: Sequence[str] = (),
     ) -> HttpAnswer:
         """One attempt. `limiter` replaces the client's own; `weight` is what the request costs in it.
+
+        `secrets` are texts that the server may repeat; they are struck out of the body before anybody sees it.
 
         With `judge` false, answers of any status are returned, and the caller applies `raise_for_passing_state` itself:
         for protocols that put their own errors into the bodies of error answers.
@@ -165,6 +168,8 @@ class HttpClient:
             reason = scrub(str(error), url) or type(error).__name__
             raise kind(f"{shown} did not answer ({type(error).__name__}: {reason})") from None
         self.bytes_received += len(body)
+        for secret in secrets:
+            body = body.replace(secret.encode(), MASK.encode())
         answer = HttpAnswer(response.status_code, response.headers, body, shown, time.monotonic() - began)
         if judge:
             raise_for_passing_state(answer, limiter, url)
@@ -179,6 +184,7 @@ class HttpClient:
         params: QueryParameters | None = None,
         content: bytes | None = None,
         headers: Callable[[], Mapping[str, str]] | None = None,
+        secrets: Sequence[str] = (),
         check: Callable[[HttpAnswer], None] | None = None,
     ) -> HttpAnswer:
         """`send`, repeated by the client's `RetryPolicy` while the fault is a passing one.
@@ -204,7 +210,7 @@ class HttpClient:
             ):
                 with attempt:
                     made = None if headers is None else headers()
-                    answer = await self.send(method, url, params=params, content=content, headers=made)
+                    answer = await self.send(method, url, params=params, content=content, headers=made, secrets=secrets)
                     if check is not None:
                         check(answer)
         except UpstreamUnavailableError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -24,7 +24,6 @@ Params = Sequence[tuple[str, str]]
 
 _LONGEST_QUOTE = 120
 _FOREIGN_BODIES = 6
-_STRUCK_OUT = b"***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ async def fetch(
         nonlocal document, foreign
         document = None
         try:
-            document = msgspec.json.decode(_without(answer.body, secrets))
+            document = msgspec.json.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if answer.status != 200:
                 return
@@ -128,15 +127,12 @@ async def fetch(
                 foreign += 1
                 if foreign >= _FOREIGN_BODIES:
                     raise SourceError(
-                        f"{source} at {answer.url} sent {foreign} times something that is not JSON: {shown(answer)}",
+                        f"{source} at {answer.url} sent {foreign} times something that is not JSON: {answer.excerpt()}",
                         f"Check {source}.url",
                     ) from error
             raise UpstreamUnavailableError(f"{answer.url} sent JSON that breaks off ({error})") from error
         if check_document is not None:
             check_document(document)
-
-    def shown(answer: HttpAnswer) -> str:
-        return replace(answer, body=_without(answer.body, secrets)).excerpt()
 
     answer = await client.fetch(
         "GET" if content is None else "POST",
@@ -144,16 +140,10 @@ async def fetch(
         params=params if content is None else None,
         content=content,
         headers=headers,
+        secrets=secrets,
         check=check,
     )
-    body = _without(answer.body, secrets)
-    return Evidence(source, mask_url(url), tuple(params), answer.status, body, time.time()), document
-
-
-def _without(body: bytes, secrets: Sequence[str]) -> bytes:
-    for secret in secrets:
-        body = body.replace(secret.encode(), _STRUCK_OUT)
-    return body
+    return Evidence(source, mask_url(url), tuple(params), answer.status, answer.body, time.time()), document
 
 
 def require_success(evidence: Evidence, document: Any) -> None:

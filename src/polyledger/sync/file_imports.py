@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from polyledger.domain.errors import PolyledgerError, StorageFullError, UnreadableFileError, UsageError
+from polyledger.ledger.import_matches import match_imports
 from polyledger.ledger.imports import FileFacts, TradeWriter, known_file
 from polyledger.sources.files.columns import RAW_AMOUNTS, TRADE_NAMES, check_mapping, trade_columns
 from polyledger.sources.files.opening import OpenedFile, batches, file_digest, open_file
-from polyledger.sources.files.trades import Reject, TradeBatch, read_trades, relative_error
+from polyledger.sources.files.trades import Reject, TradeBatch, read_trades, relative_error, repeating
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.json_lines import JsonLines
 
@@ -40,6 +41,7 @@ class FileReport:
     imported: int = 0
     rejected: int = 0
     repeats: int = 0
+    duplicates: int = 0
     columns: dict[str, str] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     rejects: Path | None = None
@@ -81,7 +83,20 @@ class TradeImport:
                 except PolyledgerError as error:
                     report.state, report.message = "failed", str(error)
                 report.seconds = time.monotonic() - began
+        self._progress({"stage": "import", "message": "looking for the rows among the fills of the chain"})
+        match_imports(self._database)
+        self._count_duplicates()
         return self.reports
+
+    def _count_duplicates(self) -> None:
+        rows = self._database.query(
+            "SELECT t.file, count(m.tx) FROM imported.matches AS m "
+            "JOIN imported.trades AS t ON t.trade = m.trade GROUP BY t.file"
+        )
+        counts = {int(file): int(count) for file, count in rows}
+        for report in self.reports:
+            if report.file is not None:
+                report.duplicates = counts.get(report.file, 0)
 
     def _import(self, path: Path, report: FileReport, parse: JsonLines) -> None:
         self._progress({"stage": "import", "message": f"looking at {path.name}"})
@@ -121,7 +136,7 @@ class TradeImport:
     ) -> None:
         began = time.monotonic()
         columns = sorted(set(report.columns.values()), key=opened.schema.names.index)
-        for rows in batches(opened, columns, parse):
+        for rows in batches(opened, columns, parse, repeating=repeating(report.columns)):
             batch = read_trades(rows, report.columns)
             writer.write(batch)
             self._note(report, batch, rejects)
@@ -195,7 +210,7 @@ def import_document(reports: Sequence[FileReport], kind: str, seconds: float) ->
         "files": [_file_document(report) for report in reports],
         "rows": {
             name: sum(getattr(report, name) for report in reports)
-            for name in ("rows", "imported", "rejected", "repeats")
+            for name in ("rows", "imported", "rejected", "repeats", "duplicates")
         },
         "seconds": round(seconds, 3),
     }
@@ -210,6 +225,7 @@ def _file_document(report: FileReport) -> Document:
         "imported": report.imported,
         "rejected": report.rejected,
         "repeats": report.repeats,
+        "duplicates": report.duplicates,
         "columns": report.columns,
         "unused": report.unused,
         "rejects": None if report.rejects is None else str(report.rejects),

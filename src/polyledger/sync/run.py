@@ -19,6 +19,7 @@ from polyledger.config import ChainSettings, Settings, SourceSettings
 from polyledger.domain.categories import CategoryTable
 from polyledger.domain.errors import ConfigurationError, PolyledgerError
 from polyledger.domain.scope import Scope
+from polyledger.ledger.import_matches import match_imports
 from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcClient, RetryPolicy, is_loopback
 from polyledger.sources.chain import ChainSource
 from polyledger.sources.clob import ClobSource
@@ -133,6 +134,7 @@ class Run:
             )
             self.report.sources = stage.outcomes
             await stage.run()
+        match_imports(self._database)
         fold_holdings(self._database, finalized_border(self._database))
 
     async def _chain(self, client: HttpClient) -> None:

@@ -122,15 +122,27 @@ def file_digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def batches(opened: OpenedFile, columns: Sequence[str], parse: ParseLines) -> Iterator[RowBatch]:
+def batches(
+    opened: OpenedFile, columns: Sequence[str], parse: ParseLines, *, repeating: Sequence[str] = ()
+) -> Iterator[RowBatch]:
     """The rows of a file in order, with the named columns only.
+
+    Args:
+        opened: the file.
+        columns: of the file, at least one.
+        parse: reads JSON lines.
+        repeating: columns whose values repeat; as far as the file allows they come as dictionaries.
 
     Raises:
         UnreadableFileError: the file ends in the middle, or is damaged; names the place as far as it is known.
     """
-    read = {PARQUET: _parquet_batches, CSV: _csv_batches, JSON_LINES: _line_batches}[opened.kind]
     with _reading(opened.path):
-        yield from read(opened, columns, parse)
+        if opened.kind == PARQUET:
+            yield from _parquet_batches(opened, columns, repeating)
+        elif opened.kind == CSV:
+            yield from _csv_batches(opened, columns)
+        else:
+            yield from _line_batches(opened, columns, parse)
 
 
 class _reading:  # noqa: N801 - reads as a statement
@@ -176,9 +188,9 @@ def _open_parquet(path: Path, size: int) -> OpenedFile:
         return OpenedFile(path, PARQUET, None, file.schema_arrow, size, rows, samples=table)
 
 
-def _parquet_batches(opened: OpenedFile, columns: Sequence[str], _parse: ParseLines) -> Iterator[RowBatch]:
+def _parquet_batches(opened: OpenedFile, columns: Sequence[str], repeating: Sequence[str]) -> Iterator[RowBatch]:
     wanted = [name for name in opened.schema.names if name in set(columns)]
-    texts = [name for name in wanted if _is_text(opened.schema.field(name).type)]
+    texts = [name for name in wanted if name in set(repeating) and _is_text(opened.schema.field(name).type)]
     file = pq.ParquetFile(opened.path, read_dictionary=texts)
     number = 0
     for batch in file.iter_batches(batch_size=_ROWS_PER_BATCH, columns=wanted):
@@ -231,7 +243,7 @@ def _csv_sample(text: str, opened: OpenedFile) -> pa.Table:
     return pa.table({name: pa.array([row[i] or None for row in whole], pa.string()) for i, name in enumerate(names)})
 
 
-def _csv_batches(opened: OpenedFile, columns: Sequence[str], _parse: ParseLines) -> Iterator[RowBatch]:
+def _csv_batches(opened: OpenedFile, columns: Sequence[str]) -> Iterator[RowBatch]:
     file, stream = _stream(opened.path, opened.compression)
     bad: list[BadRow] = []
 

@@ -15,6 +15,7 @@ from polyledger.sources.files.opening import RowBatch
 from polyledger.sources.files.values import Coded, Numbers, Refused
 
 _LARGEST_LOG_INDEX = (1 << 31) - 1
+_ALL_DIFFERENT = frozenset({"transaction", "timestamp"})
 _LARGEST_RAW = (1 << 63) - 1
 
 
@@ -45,6 +46,11 @@ class TradeBatch:
 
     def __len__(self) -> int:
         return len(self.row_number)
+
+
+def repeating(columns: Mapping[str, str]) -> list[str]:
+    """The columns of the file whose values repeat, so that dictionaries are worth their cost."""
+    return [theirs for ours, theirs in columns.items() if ours not in _ALL_DIFFERENT]
 
 
 def relative_error(columns: Mapping[str, str], schema: pa.Schema) -> float:

@@ -153,7 +153,7 @@ def _coded_hex(
 ) -> tuple[Coded, Refused]:
     if _is_binary(column.type):
         return _coded_binary(column, theirs, width)
-    values, codes = distinct(as_text(column))
+    values, codes = _values(as_text(column))
     raw, fine = from_hex(values, width)
     places = np.full(len(values), -1, np.int64)
     rows = np.flatnonzero(fine if keep_zero else fine & raw.any(axis=1))
@@ -206,6 +206,15 @@ def distinct(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int64]]:
         return pa.array([], column.type.value_type), np.zeros(0, np.int64)
     codes = [pc.fill_null(chunk.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False) for chunk in column.chunks]
     return column.chunk(0).dictionary, np.concatenate(codes)
+
+
+def _values(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int64]]:
+    """As `distinct`, but values that do not come as a dictionary are taken as they are, equal ones several times."""
+    if pa.types.is_dictionary(column.type):
+        return distinct(column)
+    values = column.combine_chunks()
+    codes = np.arange(len(values))
+    return values, np.where(values.is_valid().to_numpy(zero_copy_only=False), codes, -1) if values.null_count else codes
 
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

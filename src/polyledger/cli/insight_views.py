@@ -1,0 +1,133 @@
+"""How a wallet trades, and what is still open, drawn for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from polyledger.cli.figures import NONE, amount, compact, count, percent, shorten
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+__all__ = ["breakdown", "exposure", "skill_ranking"]
+
+Document = Mapping[str, Any]
+_SHOWN_ROWS = 12
+
+
+def breakdown(document: Document) -> Iterable[RenderableType]:
+    """How the wallet trades, a row per category and one for the total."""
+    from polyledger.cli.wallet_views import plain_table
+
+    categories = sorted(document["categories"], key=lambda part: -Decimal(part["volume"]))
+    rows = [(shorten(part["category"], 14), part) for part in categories]
+    if len(rows) > 1:
+        rows.append(("all", document))
+    table = plain_table("how it trades", "ROI", "size", "early", "late", "won, 95 %", "right side", right=range(1, 7))
+    for name, part in rows:
+        hits = part["skill"]["hit_rate"]
+        table.add_row(
+            name,
+            _signed_percent(part["roi"]),
+            compact(part["position_size"]["median"]),
+            percent(part["early_share"]),
+            percent(part["late_share"]),
+            _interval(part["win_rate_interval"]),
+            NONE if hits["value"] is None else f"{percent(hits['value'])} of {count(hits['markets'])}",
+        )
+    yield table
+    yield ""
+    skills = plain_table("skill, 95 %", "per dollar", "closing line", "Brier", "if calibrated", right=range(1, 5))
+    for name, part in rows:
+        skill = part["skill"]
+        skills.add_row(
+            name,
+            _measured(skill["profit_per_dollar"]),
+            _measured(skill["closing_line"]),
+            NONE if skill["brier"]["value"] is None else f"{skill['brier']['value']:.3f}",
+            NONE if skill["brier"]["value"] is None else f"{skill['brier']['of_calibrated_prices']:.3f}",
+        )
+    yield skills
+
+
+def skill_ranking(rows: Sequence[Document], width: int) -> Table:
+    """Wallets with their skill, in the order given; shrunk figures are what a ranking goes by."""
+    from polyledger.cli.wallet_views import plain_table
+
+    table = plain_table(
+        "wallet", "realized P&L", "settled", "right side", "per dollar", "closing", "Brier", right=range(1, 7)
+    )
+    for row in rows:
+        skill = row["skill"]
+        table.add_row(
+            shorten(row["wallet"], max(13, width - 66)),
+            amount(row["realized_pnl"]),
+            percent(row["coverage"]["conditions"]),
+            _shrunk(skill["hit_rate"], "{:.0%}"),
+            _shrunk(skill["profit_per_dollar"], "{:+.1%}"),
+            _shrunk(skill["closing_line"], "{:+.1%}"),
+            _shrunk(skill["brier"], "{:.3f}"),
+        )
+    return table
+
+
+def exposure(document: Document, width: int) -> Iterable[RenderableType]:
+    """``polyledger.exposure/1``: what is at stake, by category, event and neg-risk group."""
+    from polyledger.cli.wallet_views import plain_table
+
+    if not Decimal(document["most"]):
+        yield "Nothing is open."
+        return
+    yield (
+        f"{amount(document['at_stake'])} USDC are still at stake in {count(document['events'])} events: "
+        f"open shares will pay between {amount(document['least'])} and {amount(document['most'])}. "
+        f"The largest event holds {percent(document['largest_share'])} of it "
+        f"(concentration {document['herfindahl']:.2f}, 1 is a single event)."
+        if document["herfindahl"] is not None
+        else f"Open shares will pay {amount(document['least'])} USDC, however their markets end."
+    )
+    for title, name, rows in (
+        ("category", "category", document["by_category"]),
+        ("event", "event", document["by_event"]),
+        ("neg-risk group", "group", document["by_group"]),
+    ):
+        if not rows:
+            continue
+        yield ""
+        table = plain_table(title, "at stake", "share", "least", "most", "open", right=range(1, 6))
+        for row in rows[:_SHOWN_ROWS]:
+            label = str(row[name] or row.get("unit"))
+            table.add_row(
+                shorten(label, max(14, width - 52)),
+                amount(row["at_stake"]),
+                percent(row["share"]),
+                compact(row["least"]),
+                compact(row["most"]),
+                count(row["open"]),
+            )
+        yield table
+        if len(rows) > _SHOWN_ROWS:
+            yield f"… {count(len(rows) - _SHOWN_ROWS)} more; --json prints them all."
+
+
+def _signed_percent(share: float | None) -> str:
+    return NONE if share is None else f"{share:+.1%}".replace("%", " %")
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return NONE if interval is None else f"{interval[0] * 100:.0f}…{interval[1] * 100:.0f} %"
+
+
+def _measured(measure: Document) -> str:
+    if measure["value"] is None:
+        return NONE
+    if measure["low"] is None:
+        return _signed_percent(measure["value"])
+    return f"{measure['value']:+.1%} ({measure['low']:+.0%}…{measure['high']:+.0%})"
+
+
+def _shrunk(measure: Document, form: str) -> str:
+    return NONE if measure["shrunk"] is None else form.format(measure["shrunk"])

@@ -1,0 +1,167 @@
+"""How well a wallet trades, per category: hit rate, profit per dollar, calibration, closing line, with intervals.
+
+What is measured, and how intervals and shrinkage work, is written down in docs/concepts/skill.md. These are estimates:
+doubles, labelled as such, and never part of the books.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from polyledger.insight.statistics import (
+    Estimate,
+    Floats,
+    RatioPrior,
+    RatioSums,
+    SharePrior,
+    fit_ratio,
+    fit_share,
+    ratio,
+    share,
+)
+from polyledger.store.database import Database, plain_errors
+from polyledger.store.sql import script
+
+PACKAGE: Final = "polyledger.insight"
+PRIORS_SETTING: Final = "skill_priors"
+FITTED_SETTING: Final = "skill_priors_fills"
+_WORTH_A_FIT: Final = 0.02
+SHARES: Final = ("hit_rate", "win_rate")
+RATIOS: Final = ("profit_per_dollar", "closing_line", "brier")
+MEASURES: Final = SHARES + RATIOS
+_COLUMNS: Final = {"profit_per_dollar": "profit", "closing_line": "closing", "brier": "brier"}
+_COUNTS: Final = {"hit_rate": ("hit_k", "hit_n"), "win_rate": ("winning", "resolved")}
+
+Priors = dict[str, dict[str, SharePrior | RatioPrior | None]]
+"""By category ("" stands for a wallet's total), then by measure."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The rows of trading_sums.sql: one per wallet and category, and one per wallet with category null."""
+
+    table: pa.Table
+
+    def column(self, name: str) -> Floats:
+        """A column as doubles, NaN where it is null."""
+        return np.asarray(self.table[name].to_numpy(zero_copy_only=False), dtype=np.float64)
+
+    def counts(self, measure: str) -> tuple[Floats, Floats]:
+        """Successes and trials of a share."""
+        successes, trials = _COUNTS[measure]
+        return self.column(successes), self.column(trials)
+
+    def ratio(self, measure: str) -> RatioSums:
+        """The sums of a ratio."""
+        prefix = _COLUMNS[measure]
+        parts = {name: np.nan_to_num(self.column(f"{prefix}_{name}")) for name in ("x", "w", "xx", "xw", "ww")}
+        return RatioSums(**parts, n=self.column("resolved"))
+
+    def take(self, mask: Any) -> Sums:
+        """The rows where `mask` is true."""
+        return Sums(self.table.filter(pa.array(mask)))
+
+
+def trading_sums(database: Database, account: int | None = None) -> Sums:
+    """What the figures rest on, for one account (a key) or for all."""
+    with plain_errors(database.path):
+        cursor = database.cursor()
+        try:
+            _trading(cursor, account)
+            return Sums(cursor.sql(script(PACKAGE, "trading_sums")).to_arrow_table())
+        finally:
+            cursor.close()
+
+
+def _trading(cursor: duckdb.DuckDBPyConnection, account: int | None) -> None:
+    cursor.execute(script(PACKAGE, "market_lives")).fetchall()
+    text = script(PACKAGE, "trading")
+    if account is not None:
+        # Filters on the keys themselves, so that they reach the events before those are summed.
+        text = text.replace("WHERE f.shares > 0\n)", f"WHERE f.shares > 0 AND f.wallet = {int(account)}\n)")
+        text += f" AND w.account = {int(account)}"
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE trading AS {text}").fetchall()
+
+
+def fit(sums: Sums) -> Priors:
+    """What all wallets together tell of each category, and of totals."""
+    categories = sums.table["category"].to_pylist()
+    names = np.array(["" if name is None else name for name in categories], dtype=object)
+    priors: Priors = {}
+    for name in sorted(set(names.tolist())):
+        part = sums.take(names == name)
+        of_name: dict[str, SharePrior | RatioPrior | None] = {m: fit_share(*part.counts(m)) for m in SHARES}
+        of_name |= {measure: fit_ratio(part.ratio(measure)) for measure in RATIOS}
+        priors[name] = of_name
+    return priors
+
+
+def estimates(sums: Sums, priors: Priors) -> dict[str, Estimate]:
+    """Every measure of every row of `sums`."""
+    names = np.array(["" if n is None else n for n in sums.table["category"].to_pylist()], dtype=object)
+    rows = sums.table.num_rows
+    result = {m: Estimate(*(np.full(rows, np.nan) for _ in range(4))) for m in MEASURES}
+    for name in set(names.tolist()):
+        mask = names == name
+        part, known = sums.take(mask), priors.get(name, {})
+        for measure in MEASURES:
+            prior = known.get(measure)
+            if measure in SHARES:
+                assert prior is None or isinstance(prior, SharePrior)  # noqa: S101 - told apart by measure
+                estimate = share(*part.counts(measure), prior)
+            else:
+                assert prior is None or isinstance(prior, RatioPrior)  # noqa: S101 - told apart by measure
+                estimate = ratio(part.ratio(measure), prior)
+            for field in ("value", "low", "high", "shrunk"):
+                getattr(result[measure], field)[mask] = getattr(estimate, field)
+    return result
+
+
+def save_priors(database: Database, priors: Priors) -> None:
+    """Keep the priors with the ledger, so that one wallet's figures need no look at all the others."""
+    text = json.dumps(
+        {
+            name: {m: None if p is None else {k: _finite(v) for k, v in asdict(p).items()} for m, p in of_name.items()}
+            for name, of_name in priors.items()
+        }
+    )
+    with database.transaction():
+        database.set_setting(PRIORS_SETTING, text)
+
+
+def refresh_priors(database: Database) -> bool:
+    """Fit the priors anew when the fills are more than 2 % more (or fewer) than at the last fit; True when done."""
+    fills = int(database.query("SELECT count(*) FROM chain.fills")[0][0])
+    known = database.setting(FITTED_SETTING)
+    if known is not None and abs(fills - int(known)) <= _WORTH_A_FIT * int(known):
+        return False
+    save_priors(database, fit(trading_sums(database)))
+    with database.transaction():
+        database.set_setting(FITTED_SETTING, str(fills))
+    return True
+
+
+def load_priors(database: Database) -> Priors | None:
+    """The priors kept with the ledger, None when there are none yet."""
+    text = database.setting(PRIORS_SETTING)
+    if text is None:
+        return None
+    priors: Priors = {}
+    for name, of_name in json.loads(text).items():
+        priors[name] = {}
+        for measure, values in of_name.items():
+            kind = SharePrior if measure in SHARES else RatioPrior
+            known = None if values is None else {k: math.inf if v is None else v for k, v in values.items()}
+            priors[name][measure] = None if known is None else kind(**known)
+    return priors
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

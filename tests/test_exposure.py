@@ -1,0 +1,77 @@
+"""Open exposure agrees with the bounds of P&L, wallet by wallet, and adds up over categories, events and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polyledger.insight.exposure import OpenUnit, exposure, summary
+from polyledger.store.database import Database
+from tests.worlds import replica_of, sync, world_of
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exposure")
+    with replica_of(world_of()) as url:
+        sync(folder, url)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def database(folder: Path) -> Iterator[Database]:
+    database = Database(folder / "ledger.duckdb", read_only=True, memory_limit=None, threads=None)
+    yield database
+    database.close()
+
+
+def test_what_is_open_is_what_bounds_add_to_cash_and_settled_value(database: Database, folder: Path) -> None:
+    from polyledger.value.wallets import wallets
+
+    documents = wallets(database)["wallets"]
+    assert len(documents) == 20
+    total = Decimal(0)
+    for document in documents:
+        fixed = Decimal(document["cash_flow"]) + Decimal(document["settled_value"])
+        found = exposure(database, [document["wallet"]])
+        assert Decimal(found["least"]) == Decimal(document["low"]) - fixed
+        assert Decimal(found["most"]) == Decimal(document["high"]) - fixed
+        for part in document["categories"]:
+            row = next((r for r in found["by_category"] if r["category"] == part["category"]), None)
+            part_fixed = Decimal(part["cash_flow"]) + Decimal(part["settled_value"])
+            assert (Decimal(row["most"]) if row else 0) == Decimal(part["high"]) - part_fixed
+        total += Decimal(found["at_stake"])
+    assert Decimal(exposure(database)["at_stake"]) == total > 0
+
+
+units = st.builds(
+    lambda event, category, unit, is_group, least, more: OpenUnit(
+        "0x" + "1" * 40, event, category, unit, is_group, least, least + more
+    ),
+    st.sampled_from([None, "1", "2"]),
+    st.sampled_from(["Sports", "Crypto"]),
+    st.sampled_from(["0xa", "0xb", "0xc"]),
+    st.booleans(),
+    st.integers(0, 10**12),
+    st.integers(0, 10**12),
+)
+
+
+@given(st.lists(units, max_size=12))
+def test_parts_add_up_and_concentration_keeps_its_limits(given_units: list[OpenUnit]) -> None:
+    document = summary(given_units)
+    for part in ("by_category", "by_event"):
+        assert sum(Decimal(row["at_stake"]) for row in document[part]) == Decimal(document["at_stake"])
+        assert sum(row["open"] for row in document[part]) == len(given_units)
+    if Decimal(document["at_stake"]) == 0:
+        assert document["herfindahl"] is None
+        assert document["largest_share"] is None
+        return
+    events = sum(1 for row in document["by_event"] if Decimal(row["at_stake"]) > 0)
+    assert 1 / events - 1e-9 <= document["herfindahl"] <= 1 + 1e-9
+    assert document["herfindahl"] <= document["largest_share"] + 1e-9
