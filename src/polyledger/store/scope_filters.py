@@ -14,8 +14,7 @@ from polyledger.domain.errors import UnknownSubjectError
 from polyledger.domain.ids import address_bytes
 from polyledger.domain.scope import Scope
 
-OF_WALLETS: Final = "f.wallet IN (SELECT account FROM scope_accounts)"
-"""How `ScopeFilters.chain` begins where wallets limit the scope."""
+_OF_WALLETS: Final = "f.wallet IN (SELECT account FROM scope_accounts)"
 _EVERYTHING: Final = "true"
 
 
@@ -41,6 +40,11 @@ class ScopeFilters:
         return self.conditions_form != _EVERYTHING
 
     @property
+    def of_wallets(self) -> bool:
+        """Whether wallets limit the scope: then each counts with its own legs."""
+        return self.chain.startswith(_OF_WALLETS)
+
+    @property
     def limits_rows(self) -> bool:
         """Whether wallets or dates limit the scope."""
         return self.chain != _EVERYTHING
@@ -60,7 +64,7 @@ def scope_filters(cursor: duckdb.DuckDBPyConnection, scope: Scope | None) -> Sco
     chain, imported = [], []
     if scope.wallets:
         _make_accounts(cursor, scope)
-        chain.append(OF_WALLETS)
+        chain.append(_OF_WALLETS)
         imported.append("{row}.wallet IN (SELECT account FROM scope_accounts)")
     if scope.since is not None:
         chain.append(f"f.tx >= {_first_block(cursor, scope.since) << 16}")

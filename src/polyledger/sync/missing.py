@@ -16,7 +16,7 @@ import pyarrow as pa
 from polyledger.domain.scope import Scope
 from polyledger.sources.lookups import Kind
 from polyledger.store.database import Database
-from polyledger.store.scope_filters import NO_FILTERS, OF_WALLETS, ScopeFilters, scope_filters
+from polyledger.store.scope_filters import NO_FILTERS, ScopeFilters, scope_filters
 from polyledger.store.scopes import limits_views
 from polyledger.store.sql import script
 from polyledger.sync.ranking import Integers
@@ -115,7 +115,9 @@ def measured(
         filters = scope_filters(cursor, scope)
         of_files = filters.imported("t")
         impact = script(_PACKAGE, "missing_impact")
-        run_script(cursor, impact.format(**(parts or _NO_PARTS), chain_where=filters.chain, file_where=of_files))
+        where = {"chain_where": filters.chain, "file_where": of_files}
+        own = "true" if filters.of_wallets else "false"
+        run_script(cursor, impact.format(**(parts or _NO_PARTS), **where, own=own))
         _keep_scope(cursor, filters)
         cursor.execute(script(_PACKAGE, "missing_keys"), {"now": moment}).fetchall()
         run_script(cursor, script(_PACKAGE, "missing_transactions").format(file_where=of_files))
@@ -127,7 +129,7 @@ def measured(
 def _keep_scope(cursor: duckdb.DuckDBPyConnection, filters: ScopeFilters) -> None:
     """Leave what a scope, or a ledger of some wallets, is not about out of the tables of the measurement."""
     wallets = "SELECT account FROM meta.scope_wallets" if limits_views(cursor) else None
-    if filters.chain.startswith(OF_WALLETS):
+    if filters.of_wallets:
         wallets = "SELECT account FROM scope_accounts"
     if filters is NO_FILTERS and wallets is None:
         return
