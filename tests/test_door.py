@@ -9,6 +9,8 @@ import socket
 import stat
 import struct
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +93,9 @@ def answers(folder: Path) -> dict[str, Any]:
             "wallet": workspace.wallet(WALLET),
             "verify": workspace.verify(),
             "explain": workspace.explain(condition),
+            "conflicts": workspace.conflicts(),
+            "gaps": workspace.gaps(),
+            "plan": workspace.plan(),
             "sql": workspace.sql("SELECT * FROM fills ORDER BY block, log_index"),
             "nothing": workspace.sql("SELECT * FROM fills WHERE false"),
             "shown": workspace.sql("DESCRIBE fills"),
@@ -375,6 +380,20 @@ def test_an_answer_cut_off_by_the_end_of_the_run_comes_from_the_file(ledger: Pat
         assert not asked.done()
         open_door.database.close()
     assert asked.result()["rows"][0][0] == 60
+
+
+def test_a_writer_waits_for_a_reader_that_is_about_to_end(ledger: Path) -> None:
+    reading = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); input()"
+    command = [sys.executable, "-c", reading, str(ledger / "ledger.duckdb")]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader,
+        opened(ledger) as workspace,
+    ):
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "open\n"
+        threading.Timer(0.3, lambda: reader.communicate("\n")).start()
+        with workspace._holding("sync", None) as held:
+            assert held.database.query("SELECT count(*) FROM fills") == [(2000,)]
 
 
 # --- with a real run

@@ -76,6 +76,7 @@ def test_the_workspace() -> None:
         "wallets",
         "wallet",
         "verify",
+        "verify_against",
         "explain",
         "conflicts",
         "export",

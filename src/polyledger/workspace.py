@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from polyledger.config import Settings, load_settings
 from polyledger.config_file import toml_template
+from polyledger.domain.amounts import parse_amount
 from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
 from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
 from polyledger.domain.scope import Scope
@@ -33,13 +34,18 @@ from polyledger.door.wire import DoorClosedError
 from polyledger.insight.skill import refresh_priors
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.export import export
+from polyledger.store.probed import save_probe
 from polyledger.store.user_sql import user_query
 from polyledger.sync.file_imports import TRADES, TradeImport, import_document
 from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
+from polyledger.sync.mapping_imports import MAPPING, MappingImport
 from polyledger.sync.planning import make_plan, plan_document
+from polyledger.sync.probe import probe
 from polyledger.sync.run import Run, report_document
+from polyledger.sync.scope import claim_scope, contracts_of
 from polyledger.sync.status import resume_command, status_document
+from polyledger.value.against import compare
 from polyledger.value.coverage import coverage
 from polyledger.value.tables import conflicts_table, positions_table, wallets_table
 
@@ -55,6 +61,7 @@ _COUNTED: Final = (
     "preparations", "resolutions", "transactions", "minor_logs", "unknown_logs",
 )  # fmt: skip
 _SECONDS_FOR_STATUS: Final = 5.0
+_SECONDS_FOR_A_CHANGE: Final = 1.0
 # How long a ledger may take to change hands: to be opened by a run that begins, or closed by one that ends.
 _SECONDS_OF_PATIENCE: Final = 5.0
 _SECONDS_BETWEEN_TRIES: Final = 0.05
@@ -195,15 +202,55 @@ class Workspace:
             reports = work.run([Path(file) for file in files])
             return import_document(reports, TRADES, time.monotonic() - began)
 
+    def import_mapping(
+        self,
+        files: Sequence[str | Path],
+        *,
+        columns: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Import files that say what tokens, conditions and markets are, as claims of source ``file:NAME``.
+
+        Arguments, errors and document as for `import_trades`; each file also counts its claims by verdict, and says
+        why rows were quarantined.
+        """
+        began = time.monotonic()
+        self.close()
+        self.init(self.path)
+        with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
+            contracts = contracts_of(self.settings)
+            claim_scope(held.database, self.settings, contracts)
+            work = MappingImport(
+                held.database, self.path, mapping=columns or {}, progress=held.progress, contracts=contracts
+            )
+            reports = work.run([Path(file) for file in files])
+            return import_document(reports, MAPPING, time.monotonic() - began)
+
+    def probe(self) -> dict[str, Any]:
+        """Measure what each source can do now: ``{"probe": …, "stored": …}``, see `polyledger.sync.probe`.
+
+        Where a ledger is there and nobody else writes it, the result is kept in it, and plans reckon with it.
+        """
+        document = probe(self.settings)
+        self.close()
+        file = self.path / LEDGER_FILE
+        stored = file.exists() and holder(self.path) is None
+        if stored:
+            with plain_errors(file), self._holding("probe", None) as held:
+                save_probe(held.database, document)
+        return {"probe": document, "stored": stored}
+
     def status(self) -> dict[str, Any]:
         """What runs, what is done, and how to go on: the polyledger.status/1 document."""
-        held = holder(self.path)
-        if held is not None:
+        patience = time.monotonic() + _SECONDS_FOR_A_CHANGE
+        while (held := holder(self.path)) is not None:
             try:
                 document = Door(self.path).ask("status", patience=_SECONDS_FOR_STATUS)
-            except DoorClosedError:  # it is just beginning or ending: its lock says the least
-                return status_document(self.path, held, None)
-            return {**document, "resume": resume_command(self.path)}
+                return {**document, "resume": resume_command(self.path)}
+            except DoorClosedError:  # it is just beginning or ending
+                if time.monotonic() > patience:
+                    return status_document(self.path, held, None)  # its lock says the least
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         if not (self.path / LEDGER_FILE).exists():
             return status_document(self.path, None, None)
         return self._answered(
@@ -278,6 +325,31 @@ class Workspace:
         columns = ("name", "status", "reason", "checked", "failed")
         rows = [{column: check[column] for column in columns} for check in document["checks"]]
         return Result(document, lambda: pa.Table.from_pylist(rows))
+
+    def verify_against(self, file: str | Path, *, tolerance: str = "0.000001") -> Result:
+        """Compare with figures of wallets, or a mapping, that somebody already has; the cause of each difference.
+
+        Args:
+            file: Parquet, CSV or JSONL, read-only.
+            tolerance: USDC; amounts that differ by no more agree.
+
+        Returns:
+            The polyledger.verify-against/1 document; as a table, one row per difference.
+
+        Raises:
+            UsageError: the file cannot be read, or has no columns that can be compared.
+        """
+        with plain_errors(self.path / LEDGER_FILE):
+            document = compare(
+                self._reader(), Path(file), contracts_of(self.settings), tolerance=parse_amount(tolerance)
+            )
+        columns = ("row", "figure", "theirs", "ours", "cause", "why")
+        rows = [
+            {column: None if entry[column] is None else str(entry[column]) for column in columns}
+            for entry in document["differences"]
+        ]
+        schema = pa.schema([(column, pa.string()) for column in columns])
+        return Result(document, lambda: pa.Table.from_pylist(rows, schema=schema))
 
     def explain(self, identifier: str) -> Result:
         """Why a token, condition, market, transaction or fill is what it is."""

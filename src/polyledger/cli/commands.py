@@ -61,13 +61,26 @@ def init(*, session: Given) -> None:
     print(f"{session.workspace} is ready. Next: {session.again('doctor')}, then {session.again('sync')}")
 
 
-def doctor(*, session: Given) -> int:
+def doctor(
+    *,
+    probe: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Measure what each source can do now, some 20 requests each; plans reckon with it."
+        ),
+    ] = False,
+    session: Given,
+) -> int:
     """Examine Python, the engine, disk, memory and every endpoint; each finding comes with its fix."""
     from polyledger.cli import doctor_view
     from polyledger.config import load_settings
     from polyledger.sync.doctor import examine
+    from polyledger.workspace import Workspace
 
-    document = examine(session.workspace, load_settings(session.workspace))
+    settings = load_settings(session.workspace)
+    document = examine(session.workspace, settings)
+    if probe:
+        document |= Workspace(session.workspace, settings).probe()
     session.emit(document, doctor_view.doctor)
     return 0 if document["ok"] else 1
 
@@ -246,11 +259,24 @@ def verify(
     require_complete: Annotated[
         bool, Parameter(negative="", show_default=False, help="Also fail when a check cannot be applied.")
     ] = False,
+    against: Annotated[
+        Path | None, Parameter(help="Compare with somebody's figures of wallets, or mapping: Parquet, CSV or JSONL.")
+    ] = None,
+    tolerance: Annotated[str, Parameter(help="With --against: USDC by which amounts may differ.")] = "0.000001",
     session: Given,
 ) -> int:
-    """Prove that the books balance. Exit code 1 when they do not."""
-    from polyledger.cli import views
+    """Prove that the books balance. Exit code 1 when they do not.
 
+    With --against, compare with figures or a mapping that somebody already has instead, and say why what differs does.
+    Exit code 1 when something differs.
+    """
+    from polyledger.cli import against_view, views
+
+    if against is not None:
+        with session.open() as workspace:
+            compared = workspace.verify_against(against, tolerance=tolerance).document
+        session.emit(compared, against_view.verify_against)
+        return 0 if compared["ok"] else 1
     with session.open() as workspace:
         document = workspace.verify().document
     session.emit(document, views.verify)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from polyledger.config import Settings
+from polyledger.domain.errors import WorkspaceLockedError
 from polyledger.domain.version import __version__
 from polyledger.door.log import RunLog
 from polyledger.door.reporter import Reporter
@@ -23,6 +24,7 @@ from polyledger.sync.status import running_document
 Progress = Callable[[dict[str, Any]], None]
 
 _SECONDS_BETWEEN_NOTES: Final = 0.5
+_SECONDS_FOR_READERS: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def holding(
         state = RunState(doing)
         log = RunLog(workspace, pid=os.getpid(), doing=doing)
         stack.callback(log.close)
-        database = open_ledger()
+        database = _opened(open_ledger)
         stack.callback(database.close)
 
         def status() -> dict[str, Any]:
@@ -89,6 +91,18 @@ def holding(
             if state.state == "running":
                 state.finish("done")
             log.info("run ended", run_id=state.run_id, state=state.state, seconds=round(time.time() - state.started, 3))
+
+
+def _opened(open_ledger: Callable[[], Database]) -> Database:
+    """The ledger, once those who began to read it before it was ours have ended; most take a moment."""
+    patience = time.monotonic() + _SECONDS_FOR_READERS
+    while True:
+        try:
+            return open_ledger()
+        except WorkspaceLockedError:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.05)
 
 
 def _told(state: RunState, log: RunLog, lock: WorkspaceLock, progress: Progress | None) -> Progress:

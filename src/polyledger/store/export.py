@@ -65,7 +65,7 @@ EXPORTS: Final = {
         nested={
             "resolution": {
                 "resolution_state": "state", "payouts": "payouts", "winner_index": "winner_index", "winner": "winner",
-                "resolution_source": "source", "resolved_at": "resolved_at",
+                "resolution_source": "source", "resolution_verdict": "verdict", "resolved_at": "resolved_at",
             },
             "statistics": {
                 name: name for name in ("trades", "volume", "wallets", "first_trade", "last_trade")
