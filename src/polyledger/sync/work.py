@@ -19,6 +19,7 @@ from polyledger.config import Settings
 from polyledger.domain.errors import ConfigurationError, PolyledgerError, SourceError, UpstreamUnavailableError
 from polyledger.domain.scope import Scope
 from polyledger.sources.chain_ranges import START_BLOCKS
+from polyledger.sources.data_wallets import DataApiWallets
 from polyledger.sources.lookups import Kind
 from polyledger.store.attribution import KINDS, use_answerers
 from polyledger.store.database import Database
@@ -31,7 +32,8 @@ from polyledger.sync.scope import claim_scope, contracts_of
 from polyledger.sync.stage_records import StageRecord, StageRecords
 from polyledger.sync.stages import SCAN, Offer, Only, Plan, Stage
 from polyledger.sync.upstreams import Upstreams
-from polyledger.sync.window import wallets_of, window
+from polyledger.sync.wallet_trades import WalletTrades, WalletTradesOutcome
+from polyledger.sync.window import check_scope, wallets_of, window
 from polyledger.value.coverage import coverage
 
 Progress = Callable[[dict[str, Any]], None]
@@ -87,6 +89,7 @@ class Work:
         self._scan_seconds = 0.0
         self.chain = ChainOutcome()
         self.chain_error: PolyledgerError | None = None
+        self.wallet_trades = WalletTradesOutcome()
         self.tallies: dict[str, Tally] = {}
         self.records = StageRecords(run_id)
         self.requests: dict[str, int] = {}
@@ -96,8 +99,11 @@ class Work:
         """Do all of it.
 
         Raises:
-            ConfigurationError, WorkspaceError: nothing can go on. Trouble of sources is in `tallies`, `chain_error`.
+            ConfigurationError, WorkspaceError: nothing can go on. Trouble of sources is in `tallies`, `chain_error`
+                and `wallet_trades`.
+            UsageError: the scope is not one that can be fetched.
         """
+        check_scope(self._settings, self._scope)
         async with Upstreams(self._settings) as upstreams:
             self._note_answerers(upstreams)
             try:
@@ -125,6 +131,8 @@ class Work:
 
     async def _scan(self, upstreams: Upstreams) -> None:
         if upstreams.chain is None or not self._only.allows("chain", SCAN):
+            if upstreams.chain is None and self._scope.wallets:
+                await self._trades_of_wallets(upstreams)
             self.chain.finished = True
             self._scanned.set()
             return
@@ -157,6 +165,22 @@ class Work:
             self._scan_seconds = time.monotonic() - began
             self._record_scan(upstreams)
             self._scanned.set()
+
+    async def _trades_of_wallets(self, upstreams: Upstreams) -> None:
+        """Without a node, what the Data API tells of the wallets that the scope names."""
+        section = self._settings.data_api
+        work = WalletTrades(
+            self._database,
+            DataApiWallets(upstreams.clients["data_api"], section.url),
+            self._evidence,
+            self._run_id,
+            self._progress,
+            since=self._scope.since,
+            until=self._scope.until,
+            deadline=self._deadline,
+            outcome=self.wallet_trades,
+        )
+        await work.run(self._scope.wallets)
 
     async def _rounds(self, upstreams: Upstreams) -> None:
         with anyio.move_on_after(HEAD_START):
