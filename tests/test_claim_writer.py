@@ -273,3 +273,22 @@ def test_a_batch_that_fails_leaves_nothing_and_can_be_given_again(database: Data
     assert database.query(
         "SELECT count(*) FROM claim.markets AS m JOIN meta.evidence AS e ON e.evidence_id = m.evidence_id"
     ) == [(1,)]
+
+
+def test_a_proven_token_tells_the_slug_and_the_event_of_its_market(database: Database, writer: ClaimWriter) -> None:
+    right, wrong = _condition(1), _condition(2)
+    said = {"market_slug": "will-it", "event_id": "77"}
+    records = [TokenRecord("data_api", token, right, index, **said) for index, token in enumerate(_tokens(right))]
+    records.append(TokenRecord("data_api", _tokens(right)[0], wrong, 0, market_slug="other", event_id="78"))
+    writer.commit("data_api", "token", [_found(record.token_id, record) for record in records])
+    assert database.query("SELECT slug, event_id, verdict FROM claim.markets") == [("will-it", "77", "proven")]
+    assert database.query("SELECT slug, event_id, source FROM book.market_names") == [("will-it", "77", None)]
+
+
+def test_a_settlement_looked_up_on_chain_outranks_every_source(database: Database, writer: ClaimWriter) -> None:
+    key = _condition(1)
+    for source, payouts in (("data_api", (0, 1_000_000)), ("chain", (1_000_000, 0)), ("clob", (0, 1_000_000))):
+        settled = Settlement(MarketState.RESOLVED, payouts, stated=True)
+        writer.commit(source, "resolution", [_found(key, ResolutionRecord(source, key, settled))])
+    facts = database.query("SELECT numerators, source, verdict FROM book.resolution_facts")
+    assert facts == [([1_000_000, 0], "chain", "proven")]

@@ -13,6 +13,7 @@ import pytest
 import polyledger
 from polyledger.config import load_settings
 from polyledger.sources.lookups import Kind
+from polyledger.store.attribution import attribute
 from polyledger.store.database import Database
 from polyledger.sync.gaps import gaps
 from polyledger.sync.missing import measure
@@ -51,6 +52,7 @@ def imported(folder: Path) -> Path:
         file.trade(slug="no-such-slug", collateral=MILLION, timestamp=1_600_000_004, **row)
         for _ in range(2):
             file.trade(hash=b"\xee" * 32, collateral=4 * MILLION, timestamp=1_600_000_005, **row)
+        attribute(connection)
     database.close()
     return folder
 
@@ -155,6 +157,7 @@ def test_trades_on_chain_that_a_file_lacks_are_a_gap(folder: Path, tmp_path: Pat
                     token=token, wallet=wallet, side=side, shares=shares, collateral=collateral, timestamp=timestamp
                 )
                 connection.execute("INSERT INTO imported.matches VALUES (?, ?, ?, ?)", [trade, tx, log_index, token])
+            attribute(connection)
         document = gaps(database)
         lacking = gap(document, "trade", "file")
         assert lacking is not None

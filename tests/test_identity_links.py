@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from polyledger.identity.reconcile import reconcile
-from polyledger.store.attribution import use_answerers
+from polyledger.store.attribution import attribute, use_answerers
 from polyledger.store.database import Database
 from polyledger.value.coverage import coverage
 from tests.imported_rows import Importer
@@ -54,6 +54,7 @@ def link(database: Database, **ids: Any) -> tuple[Any, ...]:
     """(condition, outcome index, token, state, reason, verdict) of a set."""
     with database.transaction() as connection:
         identity = Importer(connection).identity(**ids)
+        attribute(connection)
     (row,) = database.query(
         "SELECT condition, outcome_index, token, state, reason, verdict FROM book.identity_links WHERE identity = ?",
         [identity],
@@ -152,6 +153,7 @@ def test_one_position_for_all_ways_to_name_an_outcome(database: Database) -> Non
         same = [importer.identity(slug="three", outcome="no"), importer.identity(condition=THIRD, outcome_index=1)]
         other = [importer.identity(condition=THIRD, outcome="yes"), importer.identity(condition=THIRD)]
         token = importer.identity(market_id="m1", outcome="no")
+        attribute(connection)
     positions = dict(database.query("SELECT identity, position FROM book.identity_links"))
     assert positions[same[0]] == positions[same[1]] < 0
     assert len({positions[same[0]], *(positions[identity] for identity in other)}) == 3
@@ -176,6 +178,8 @@ def test_every_trade_has_exactly_one_state(database: Database) -> None:
         repeat = importer.trade(token=LINKED, **row)
         connection.execute("INSERT INTO imported.repeats VALUES (?, 0)", [repeat])
     asked(database, "transaction", f"0x{'02' * 32}", "not_found", "chain")
+    with database.transaction() as connection:
+        attribute(connection)
     document = coverage(database)
     assert document["trades"] == {
         "total": 9, "condition": 4, "market": 4, "category": 0, "resolution": 0,
@@ -224,6 +228,7 @@ def test_what_was_scanned_completely_decides_what_is_unconfirmed(database: Datab
         nameless = importer.trade(hash=b"\x07" * 32, timestamp=1_600_000_000)
         outside = [importer.trade(token=LINKED, timestamp=t) for t in (1_699_999_999, 1_700_100_001, None)]
         outside.append(importer.trade(token=LINKED, hash=b"\x08" * 32))
+        attribute(connection)
     standing = dict(database.query("SELECT trade, standing FROM book.imported_rows"))
     assert {trade for trade, value in standing.items() if value == 2} == {*inside, nameless}
     assert {trade for trade, value in standing.items() if value == 0} == set(outside)

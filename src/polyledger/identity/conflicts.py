@@ -109,7 +109,8 @@ def settlement_of(database: Database, condition: int) -> Document | None:
 
 
 def payout_claims(rows: list[said.Said], fact: Document | None) -> list[Document]:
-    """Claims about a settlement beside what is taken; `fact`: source, payouts in micro-USDC and evidence, or None."""
+    """Claims about a settlement beside what is taken; `fact`: source, payouts in micro-USDC and evidence
+    (the transaction on chain), or None."""
     claims = [
         said.claim(
             row,
@@ -118,7 +119,7 @@ def payout_claims(rows: list[said.Said], fact: Document | None) -> list[Document
         )
         for row in rows
     ]
-    if fact is not None and fact["source"] == "chain":
+    if fact is not None and fact["evidence"] is not None:
         alike = len(set(fact["payouts"])) == 1
         own = {
             "source": "chain",

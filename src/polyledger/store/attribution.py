@@ -1,13 +1,22 @@
-"""Who could know a key: what decides whether a trade is still pending or cannot be filled."""
+"""Attribution of imported trades: what their sets of ids mean now, worked out aside and swapped in.
+
+Nothing here touches a trade. Call `attribute` in the transaction that has changed imports, matches, claims, proofs or
+scanned intervals, or after it: until then, figures show what was attributed before.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import duckdb
 
-KINDS = ("token", "market_id", "slug", "transaction")
-"""Kinds of keys in meta.lookups by which an imported trade can be known."""
+from polyledger.store.sql import script
+
+KINDS: Final = ("token", "market_id", "slug", "transaction")
+"""Kinds of keys in meta.lookups by which a trade can be known."""
+# In the order in which they rest on each other.
+_TABLES: Final = ("exhausted_keys", "identity_links", "imported_exceptions", "imported_sums")
 
 
 def use_answerers(connection: duckdb.DuckDBPyConnection, answerers: Mapping[str, Iterable[str]]) -> None:
@@ -22,3 +31,10 @@ def use_answerers(connection: duckdb.DuckDBPyConnection, answerers: Mapping[str,
     connection.execute("DELETE FROM meta.answerers")
     if rows:
         connection.executemany("INSERT INTO meta.answerers VALUES (?, ?)", rows)
+
+
+def attribute(connection: duckdb.DuckDBPyConnection) -> None:
+    """Work out anew what imported rows mean and how they count; call it inside a transaction."""
+    for table in _TABLES:
+        connection.execute(f"DELETE FROM book.{table}")
+        connection.execute(script("polyledger.store", table))

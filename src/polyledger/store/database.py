@@ -59,15 +59,13 @@ MODELS: Final = (
     "book/condition_facts",
     "book/token_claims",
     "book/source_mapping",
-    "book/exhausted_keys",
     "book/unlinked_tokens",
-    "book/identity_links",
     "book/imported_links",
-    "book/transaction_places",
     "book/imported_rows",
-    "book/imported_sums",
     "book/imported_sources",
     "book/known_conditions",
+    "book/imported_events",
+    "book/all_holdings",
     "book/condition_trades",
     "book/condition_tokens",
     "book/exported_conditions",
@@ -98,6 +96,7 @@ MODELS: Final = (
     "main/subgraph_mapping",
     "main/condition_id_merged",
     "main/trades",
+    "main/enriched_trades_final",
 )
 
 

@@ -122,6 +122,7 @@ def roll_back(connection: duckdb.DuckDBPyConnection, ancestor: int, ancestor_has
         if count:
             connection.execute(f"DELETE FROM chain.{table} WHERE tx >= ?", [first])
             removed[table] = int(count)
+    # Imported rows that were fills of those blocks are matched anew when blocks take their place.
     connection.execute("DELETE FROM imported.matches WHERE tx >= ?", [first])
     connection.execute("DELETE FROM chain.blocks WHERE number > ?", [ancestor])
     connection.execute("DELETE FROM meta.intervals WHERE from_block > ?", [ancestor])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from polyledger.domain.records import EventRecord, FillRecord, MarketRecord, ResolutionRecord, TokenRecord
 from polyledger.identity import quarantine
@@ -43,6 +44,23 @@ class Records:
             settlement = settlement_of(record)
             if settlement is not None and settled.get((settlement, kept), CLAIMED) == CLAIMED:
                 settled[settlement, kept] = CLAIMED if verdict == PROVEN else verdict
+
+    def markets_of_tokens(self, verdicts: Sequence[str]) -> pa.Table:
+        """What the proven rows about tokens say of markets, once per condition and answer."""
+        rows = {
+            (record.condition_id, record.market_slug, record.event_id, kept): record.neg_risk
+            for (record, kept, _), verdict in zip(self.tokens, verdicts, strict=True)
+            if verdict == PROVEN and record.condition_id is not None and (record.market_slug or record.event_id)
+        }
+        return pa.table(
+            {
+                "condition": pa.array([bytes.fromhex(str(key[0])[2:]) for key in rows], pa.binary(32)),
+                "slug": pa.array([key[1] for key in rows], pa.string()),
+                "event_id": pa.array([key[2] for key in rows], pa.string()),
+                "neg_risk": pa.array(list(rows.values()), pa.bool_()),
+                "evidence_id": pa.array([key[3] for key in rows], pa.int64()),
+            }
+        )
 
 
 def sort_in(batch: Records, answer: Answer[Any], record: object, kept: int, place: int) -> None:

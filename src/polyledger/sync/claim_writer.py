@@ -185,7 +185,9 @@ class ClaimWriter:
         if batch.tokens:
             tokens = claims.token_batch([(record, kept) for record, kept, _ in batch.tokens])
             verdicts = self._tokens(connection, counts, tokens, batch.foreign_rows(batch.tokens))
-            batch.take_settlements(batch.tokens, verdicts.to_pylist(), settled)
+            said = verdicts.to_pylist()
+            batch.take_settlements(batch.tokens, said, settled)
+            self._markets_of_tokens(connection, counts, batch.markets_of_tokens(said))
         if batch.markets:
             markets = claims.market_batch([(record, kept) for record, kept, _ in batch.markets])
             verdicts = self._markets(connection, counts, markets, batch.foreign_rows(batch.markets))
@@ -260,6 +262,16 @@ class ClaimWriter:
         verdicts = self._set_aside(connection, counts, "market", judged, verdicts=verdicts, table=table)
         self._touched.append(claims.add_markets(connection, counts.source, table, verdicts))
         return verdicts
+
+    def _markets_of_tokens(self, connection: duckdb.DuckDBPyConnection, counts: ClaimCounts, rows: pa.Table) -> None:
+        """What proven claims about tokens say of the market: slug and event. Its verdict is the token's."""
+        if not rows.num_rows:
+            return
+        table = claims.conform(rows, claims.MARKET_CLAIMS)
+        judged = [quarantine.judge_values("slug", table.column("condition").combine_chunks(), _text(table, "slug"))]
+        proven = pa.repeat(PROVEN, table.num_rows)
+        verdicts = self._set_aside(connection, counts, "market", judged, verdicts=proven, table=table)
+        self._touched.append(claims.add_markets(connection, counts.source, table, verdicts))
 
     def _resolutions(
         self,

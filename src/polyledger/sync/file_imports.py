@@ -19,6 +19,7 @@ from polyledger.ledger.imports import FileFacts, TradeWriter, known_file
 from polyledger.sources.files.columns import RAW_AMOUNTS, TRADE_NAMES, check_mapping, trade_columns
 from polyledger.sources.files.opening import OpenedFile, batches, file_digest, open_file
 from polyledger.sources.files.trades import Reject, TradeBatch, read_trades, relative_error, repeating
+from polyledger.store.attribution import attribute
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.json_lines import JsonLines
 
@@ -86,6 +87,8 @@ class TradeImport:
         self._progress({"stage": "import", "message": "looking for the rows among the fills of the chain"})
         match_imports(self._database)
         self._count_duplicates()
+        with self._database.transaction() as connection:
+            attribute(connection)
         return self.reports
 
     def _count_duplicates(self) -> None:

@@ -24,6 +24,7 @@ from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcCli
 from polyledger.sources.chain import ChainSource
 from polyledger.sources.clob import ClobSource
 from polyledger.sources.gamma import GammaSource
+from polyledger.store.attribution import attribute
 from polyledger.store.database import Database
 from polyledger.store.market_claims import use_categories
 from polyledger.sync.chain_batches import finalized_border
@@ -129,6 +130,8 @@ class Run:
             await stage.run()
         match_imports(self._database)
         fold_holdings(self._database, finalized_border(self._database))
+        with self._database.transaction() as connection:
+            attribute(connection)
 
     async def _chain(self, client: HttpClient) -> None:
         settings, contracts = self._settings, contracts_of(self._settings)

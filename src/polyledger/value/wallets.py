@@ -136,7 +136,7 @@ def _positions(database: Database, account: int) -> list[dict[str, Any]]:
     rows = database.arrow(script("polyledger.value", "wallet_positions"), {"account": account}).to_pylist()
     positions: list[dict[str, Any]] = []
     for _, group in groupby(
-        rows, key=lambda row: (row["condition"], row["token_id"] if row["condition"] is None else "")
+        rows, key=lambda row: (row["condition"], row["token"] if row["condition"] is None else None)
     ):
         positions.append(_position(list(group)))
     groups = database.arrow(script("polyledger.value", "wallet_groups"), {"account": account}).to_pylist()
@@ -178,13 +178,23 @@ def _position(rows: Sequence[Row]) -> dict[str, Any]:
         if numerators is None
         else [amount_text(int(Fraction(int(n) * MICRO, sum(map(int, numerators))))) for n in numerators],
         "state": first["state"],
-        "verdict": "claimed" if first["condition"] is None or _only_claimed(first) else "proven",
+        "verdict": "claimed" if any(map(_only_claimed, rows)) else "proven",
+        **_sources(rows),
     }
 
 
+def _sources(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Where the fills of a position come from, said where not all of them are from the chain."""
+    files = sorted({name for row in rows for name in row["files"] or []})
+    if not files:
+        return {}
+    return {"sources": [*(["chain"] if any(row["on_chain"] for row in rows) else []), *files]}
+
+
 def _only_claimed(row: Row) -> bool:
-    """Whether the payout of a position rests on the word of a source, not on an event of the chain."""
-    return row["numerators"] is not None and row["resolved_by"] != "chain"
+    """Whether what is said of a position, its condition or its payout, rests on the word of a source alone."""
+    paid_by_word = row["numerators"] is not None and row["resolved_by"] != "chain"
+    return row["condition"] is None or row["claimed"] or paid_by_word
 
 
 def _label(labels: Sequence[str], index: int | None, slots: int) -> str | None:

@@ -15,7 +15,7 @@ wanted AS (
     WHERE k.on_chain OR o.condition IS NOT NULL
        OR k.condition IN (SELECT condition FROM known_identities WHERE condition IS NOT NULL)
 ),
-told AS (SELECT DISTINCT condition FROM claim.resolutions WHERE state IN ('resolved', 'void') AND verdict <> 'quarantined'),
+told AS (SELECT DISTINCT condition FROM claim.resolutions WHERE state IN ('resolved', 'void') AND verdict = 'claimed'),
 asked AS (SELECT DISTINCT lookup_key FROM meta.lookups WHERE kind = 'market' AND outcome = 'found'),
 tagged AS (SELECT DISTINCT event_id FROM claim.events WHERE tags IS NOT NULL),
 event_markets AS (
@@ -66,7 +66,7 @@ unresolved AS (
     SELECT '0x' || lower(hex(c.condition_id)) AS id, r.source, bool_or(r.state = 'open') AS open,
            max(epoch(r.observed_at)) AS observed
     FROM claim.resolutions AS r JOIN dim.conditions AS c ON c.condition = r.condition
-    WHERE r.state IN ('open', 'closed_unresolved') AND r.verdict <> 'quarantined'
+    WHERE r.state IN ('open', 'closed_unresolved') AND r.verdict = 'claimed'
     GROUP BY ALL
 ),
 answers AS (

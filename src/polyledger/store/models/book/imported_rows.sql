@@ -6,13 +6,10 @@
 CREATE VIEW book.imported_rows AS
 SELECT t.trade, t.file, t.row_number, t.identity, t.transaction, t.log_index, t.wallet, t.counterparty, t.role, t.side,
        t.shares, t.collateral, t.fee, t.timestamp, m.tx,
-       CASE WHEN m.tx IS NOT NULL OR r.trade IS NOT NULL THEN 1
-            WHEN p.tx IS NOT NULL OR s.day IS NOT NULL THEN 2 ELSE 0 END AS standing,
+       CASE WHEN m.tx IS NOT NULL OR r.trade IS NOT NULL THEN 1 WHEN e.unconfirmed THEN 2 ELSE 0 END AS standing,
        coalesce(CAST(m.token AS BIGINT), -1 - CAST(t.identity AS BIGINT) * 4
-           - CASE WHEN t.transaction IS NULL THEN 0 WHEN p.tx IS NOT NULL THEN 3 WHEN p.exhausted THEN 2 ELSE 1 END)
-           AS link
+           - coalesce(e.tracing, CASE WHEN t.transaction IS NULL THEN 0 ELSE 1 END)) AS link
 FROM imported.trades AS t
 LEFT JOIN imported.matches AS m ON m.trade = t.trade
 LEFT JOIN imported.repeats AS r ON r.trade = t.trade
-LEFT JOIN book.transaction_places AS p ON p.transaction = t.transaction
-LEFT JOIN book.scanned_times AS s ON s.day = t.timestamp // 86400 AND t.timestamp BETWEEN s.first_time AND s.last_time;
+LEFT JOIN book.imported_exceptions AS e ON e.trade = t.trade;

@@ -10,6 +10,6 @@ SELECT h.account, h.token, t.condition, t.outcome_index,
        CASE WHEN t.denominator IS NULL OR t.numerator = 0 OR h.shares <= 0 THEN 0
             WHEN t.numerator = t.denominator THEN h.shares
             ELSE CAST(CAST(h.shares AS HUGEINT) * t.numerator // t.denominator AS BIGINT) END AS settled
-FROM book.holdings AS h
+FROM book.all_holdings AS h
 LEFT JOIN book.token_facts AS t ON t.token = h.token
 WHERE h.account NOT IN (SELECT account FROM book.accounts_aside);

@@ -7,4 +7,4 @@ SELECT '0x' || lower(hex(f.condition_id)) AS condition_id,
 FROM book.condition_facts AS f
 LEFT JOIN dim.accounts AS o ON o.account = f.oracle
 LEFT JOIN dim.neg_risk_markets AS g ON g.neg_risk_market = f.neg_risk_market
-WHERE f.on_chain;
+WHERE f.condition IN (SELECT condition FROM book.known_conditions);

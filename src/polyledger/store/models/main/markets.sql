@@ -5,4 +5,4 @@ SELECT f.market_id, '0x' || lower(hex(f.condition_id)) AS condition_id, f.questi
 FROM book.condition_facts AS f
 LEFT JOIN book.event_names AS e ON e.event_id = f.event_id
 LEFT JOIN dim.neg_risk_markets AS g ON g.neg_risk_market = f.neg_risk_market
-WHERE f.on_chain AND f.named_by IS NOT NULL;
+WHERE f.named_by IS NOT NULL AND f.condition IN (SELECT condition FROM book.known_conditions);

@@ -1,8 +1,5 @@
--- What each set of ids of imported rows means now: one row per set. A token means what derivation proves of it; without
--- that, the condition the set names; without one, the condition that market claims give its market id or slug. verdict:
--- proven where a token is linked to the condition by derivation, else claimed. position is the key under which holdings
--- of the set are kept: its token, else a negative number that sets of the same condition and outcome share.
-CREATE VIEW book.identity_links AS
+-- See book.identity_links for what the columns mean.
+INSERT INTO book.identity_links
 WITH
 by_market AS (
     SELECT market_id, min(condition) AS condition, count(DISTINCT condition) AS conditions
@@ -108,6 +105,7 @@ linked AS (
     LEFT JOIN derived AS d ON d.condition = a.condition AND d.outcome_index = a.outcome_index
 )
 SELECT identity, token, condition, outcome_index, state, reason, verdict,
-       coalesce(token, -1 - CASE WHEN condition IS NULL OR outcome_index IS NULL THEN identity
-                                 ELSE min(identity) OVER (PARTITION BY condition, outcome_index) END) AS position
+       CASE WHEN token IS NOT NULL AND state <> 'conflict' THEN token
+            WHEN condition IS NULL OR outcome_index IS NULL THEN -1 - identity
+            ELSE -1 - min(identity) OVER (PARTITION BY condition, outcome_index) END AS position
 FROM linked;

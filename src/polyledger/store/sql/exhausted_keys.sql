@@ -1,6 +1,4 @@
--- Keys that every source that could know them was asked about, and none did in a way that proof let stand; and keys
--- whose last try has passed. found = a source has the key. An answer of the wrong shape is no answer.
-CREATE VIEW book.exhausted_keys AS
+INSERT INTO book.exhausted_keys
 SELECT kind, lookup_key, bool_or(found) AS found
 FROM (
     SELECT k.kind, k.lookup_key, bool_or(k.outcome = 'found') AS found
