@@ -43,12 +43,13 @@ from polyledger.sync.claim_writer import ClaimWriter
 from polyledger.sync.file_imports import TRADES, TradeImport, import_document
 from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
+from polyledger.sync.mapping_imports import MAPPING, MappingImport
 from polyledger.sync.pending import ask_sources, retry_due
 from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.probe import probe
 from polyledger.sync.resolver import CACHED, Resolver
 from polyledger.sync.run import EVIDENCE_FOLDER, Run, report_document
-from polyledger.sync.scope import contracts_of
+from polyledger.sync.scope import claim_scope, contracts_of
 from polyledger.sync.status import resume_command, status_document
 from polyledger.value.against import compare
 from polyledger.value.coverage import coverage
@@ -214,6 +215,30 @@ class Workspace:
             reports = work.run([Path(file) for file in files])
             return import_document(reports, TRADES, time.monotonic() - began)
 
+    def import_mapping(
+        self,
+        files: Sequence[str | Path],
+        *,
+        columns: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Import files that say what tokens, conditions and markets are, as claims of source ``file:NAME``.
+
+        Arguments, errors and document as for `import_trades`; each file also counts its claims by verdict, and says
+        why rows were quarantined.
+        """
+        began = time.monotonic()
+        self.close()
+        self.init(self.path)
+        with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
+            contracts = contracts_of(self.settings)
+            claim_scope(held.database, self.settings, contracts)
+            work = MappingImport(
+                held.database, self.path, mapping=columns or {}, progress=held.progress, contracts=contracts
+            )
+            reports = work.run([Path(file) for file in files])
+            return import_document(reports, MAPPING, time.monotonic() - began)
+
     def probe(self) -> dict[str, Any]:
         """Measure what each source can do now: ``{"probe": …, "stored": …}``, see `polyledger.sync.probe`.
 
@@ -246,27 +271,30 @@ class Workspace:
             lambda: status_document(self.path, None, self._reader()),
         )
 
-    def gaps(self, by: str | None = None, *, limit: int = DEFAULT_LIMIT) -> Result:
+    def gaps(self, by: str | None = None, *, limit: int = DEFAULT_LIMIT, scope: Scope | None = None) -> Result:
         """What is missing, of what, and the keys on which most hangs; `by` is month, source or category."""
-        document = self._ask("gaps", by=by, limit=limit)
+        document = self._ask("gaps", by=by, limit=limit, **_in_scope(scope))
         return Result(document, lambda: pa.Table.from_pylist(document["keys"]))
 
-    def plan(self, *, only: Sequence[str] = (), budget: float | None = None) -> Result:
+    def plan(self, *, only: Sequence[str] = (), budget: float | None = None, scope: Scope | None = None) -> Result:
         """What `sync` would do, at what cost and for what gain: the polyledger.plan/1 document.
 
         Args:
             only: names of sources and actions to keep to.
             budget: seconds; says how much of the plan fits in.
+            scope: only what this part needs.
         """
         if (self.path / LEDGER_FILE).exists():
-            document = self._ask("plan", only=list(only), budget=budget)
+            document = self._ask("plan", only=list(only), budget=budget, **_in_scope(scope))
         else:
-            document = plan_document(make_plan(None, self.settings, only=only, budget=budget))
+            document = plan_document(make_plan(None, self.settings, only=only, budget=budget, scope=scope), scope)
         return Result(document, lambda: pa.Table.from_pylist(document["stages"]))
 
-    def coverage(self, by: str | None = None) -> Result:
+    def coverage(self, by: str | None = None, *, scope: Scope | None = None) -> Result:
         """How much is attributed and resolved; `by` is month, source, category or wallet."""
-        return Result(self._ask("coverage", by=by), lambda: self.sql("SELECT * FROM coverage").arrow())
+        return Result(
+            self._ask("coverage", by=by, **_in_scope(scope)), lambda: self.sql("SELECT * FROM coverage").arrow()
+        )
 
     def wallets(
         self,
@@ -479,6 +507,10 @@ class Workspace:
             memory_limit=f"{storage.memory_limit_bytes}B",
             threads=storage.thread_count,
         )
+
+
+def _in_scope(scope: Scope | None) -> dict[str, Any]:
+    return {} if scope is None else {"scope": scope.plain()}
 
 
 def open(path: str | Path | None = None, *, settings: Settings | None = None) -> Workspace:  # noqa: A001
