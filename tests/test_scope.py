@@ -12,8 +12,10 @@ from polyledger.domain.intervals import Interval
 from polyledger.domain.scope import Scope, moment, moment_text, read_wallets
 from polyledger.sync.portions import Portion, portions
 from polyledger.workspace import Workspace
+from tests.paths import BIGWORLD_LOGS, BIGWORLD_TRUTH, needs_bigworld
 from tests.worlds import (
     assert_equal_ledgers,
+    document_of,
     exports,
     replica_of,
     stats,
@@ -107,6 +109,36 @@ def test_a_wallets_ledger_is_its_part_of_the_whole_and_is_widened_without_repeat
 
 def rows_of(workspace: Workspace) -> dict[str, int]:
     return {name: workspace.sql(f"SELECT count(*) FROM chain.{name}").document["rows"][0][0] for name in UNTOUCHED}
+
+
+@pytest.mark.long
+@needs_bigworld
+@pytest.mark.parametrize("faults", [{}, {"http": {"too_many_requests": 0.15, "server_errors": 0.1, "resets": 0.05}}])
+def test_three_wallets_of_a_busy_node_cost_a_fraction(faults: dict[str, Any], tmp_path: Path) -> None:
+    """Against a node that gives 1,000 logs at a time: requests and logs of a wallet beside those of everything."""
+    world, node = world_of(BIGWORLD_LOGS), {"rpc": {"max_logs": 1_000}, **faults}
+    truth = document_of(BIGWORLD_TRUTH)
+    wallets = sorted({fill["wallet"].lower() for fill in truth["fills"]})[:3]
+    figures: dict[str, tuple[int, int]] = {}
+    with replica_of(world, node) as url:
+        with workspace_at(tmp_path / "full", url) as workspace:
+            report = workspace.sync()
+            figures["everything"] = (report["requests"]["chain"], report["logs"])
+            expected = {wallet: part_of(workspace, wallet) for wallet in wallets}
+        with workspace_at(tmp_path / "part", url) as workspace:
+            for wallet in wallets:
+                report = workspace.sync(scope=Scope.of(wallets=[wallet]))
+                figures[wallet] = (report["requests"]["chain"], report["logs"])
+                assert part_of(workspace, wallet) == expected[wallet]
+                assert "failed" not in statuses(workspace).values()
+            report = workspace.sync()
+            figures["the rest"] = (report["requests"]["chain"], report["logs"])
+        assert_equal_ledgers(exports(tmp_path / "full"), exports(tmp_path / "part"))
+    print(f"chain requests and logs: {figures}")
+    everything, first = figures["everything"], figures[wallets[0]]
+    assert first[1] < everything[1] / 5
+    assert faults or first[0] < everything[0] / 3
+    assert sum(logs for name, (_, logs) in figures.items() if name != "everything") == everything[1]
 
 
 def test_a_late_start_says_what_it_cannot_check_and_is_completed_later(full: Path, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ from polyledger.sync.claim_writer import ClaimWriter
 from polyledger.sync.file_imports import TRADES, TradeImport, import_document
 from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
+from polyledger.sync.log_imports import after_logs, log_import, logs_document
 from polyledger.sync.mapping_imports import MAPPING, MappingImport
 from polyledger.sync.pending import ask_sources, retry_due
 from polyledger.sync.planning import make_plan, plan_document
@@ -214,6 +215,34 @@ class Workspace:
             work = TradeImport(held.database, self.path, mapping=columns or {}, progress=held.progress)
             reports = work.run([Path(file) for file in files])
             return import_document(reports, TRADES, time.monotonic() - began)
+
+    def import_logs(
+        self,
+        files: Sequence[str | Path],
+        *,
+        from_block: int | None = None,
+        to_block: int | None = None,
+        columns: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Import raw logs and block headers as chain data, with the checks of a scan; the polyledger.import/1 document.
+
+        The blocks `from_block` … `to_block` (else from the first to the last with a log) count as scanned from then
+        on: the files must hold every log of the protocol's contracts in them.
+
+        Raises:
+            UnreadableFileError: a file cannot be read or is not sorted by block; whole ranges before that place stay.
+            UsageError: the blocks or `columns` make no sense.
+            ConfigurationError: the ledger was begun with other contracts.
+        """
+        began = time.monotonic()
+        self.close()
+        self.init(self.path)
+        with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
+            work = log_import(held.database, self.settings, self.path, mapping=columns or {}, progress=held.progress)
+            reports = work.run([Path(file) for file in files], from_block, to_block)
+            after_logs(held.database)
+            return logs_document(work, reports, time.monotonic() - began)
 
     def import_mapping(
         self,
