@@ -34,11 +34,13 @@ from polyledger.door.wire import DoorClosedError
 from polyledger.insight.skill import refresh_priors
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.export import export
+from polyledger.store.probed import save_probe
 from polyledger.store.user_sql import user_query
 from polyledger.sync.file_imports import TRADES, TradeImport, import_document
 from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
 from polyledger.sync.planning import make_plan, plan_document
+from polyledger.sync.probe import probe
 from polyledger.sync.run import Run, report_document
 from polyledger.sync.scope import contracts_of
 from polyledger.sync.status import resume_command, status_document
@@ -198,6 +200,20 @@ class Workspace:
             work = TradeImport(held.database, self.path, mapping=columns or {}, progress=held.progress)
             reports = work.run([Path(file) for file in files])
             return import_document(reports, TRADES, time.monotonic() - began)
+
+    def probe(self) -> dict[str, Any]:
+        """Measure what each source can do now: ``{"probe": …, "stored": …}``, see `polyledger.sync.probe`.
+
+        Where a ledger is there and nobody else writes it, the result is kept in it, and plans reckon with it.
+        """
+        document = probe(self.settings)
+        self.close()
+        file = self.path / LEDGER_FILE
+        stored = file.exists() and holder(self.path) is None
+        if stored:
+            with plain_errors(file), self._holding("probe", None) as held:
+                save_probe(held.database, document)
+        return {"probe": document, "stored": stored}
 
     def status(self) -> dict[str, Any]:
         """What runs, what is done, and how to go on: the polyledger.status/1 document."""

@@ -61,13 +61,26 @@ def init(*, session: Given) -> None:
     print(f"{session.workspace} is ready. Next: {session.again('doctor')}, then {session.again('sync')}")
 
 
-def doctor(*, session: Given) -> int:
+def doctor(
+    *,
+    probe: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Measure what each source can do now, some 20 requests each; plans reckon with it."
+        ),
+    ] = False,
+    session: Given,
+) -> int:
     """Examine Python, the engine, disk, memory and every endpoint; each finding comes with its fix."""
     from polyledger.cli import doctor_view
     from polyledger.config import load_settings
     from polyledger.sync.doctor import examine
+    from polyledger.workspace import Workspace
 
-    document = examine(session.workspace, load_settings(session.workspace))
+    settings = load_settings(session.workspace)
+    document = examine(session.workspace, settings)
+    if probe:
+        document |= Workspace(session.workspace, settings).probe()
     session.emit(document, doctor_view.doctor)
     return 0 if document["ok"] else 1
 

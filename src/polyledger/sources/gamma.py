@@ -37,7 +37,6 @@ PAGE_LIMIT: Final = 100
 LONGEST_ADDRESS: Final = 8_000
 """Bytes of path and query that a request may have; the service refuses more than about 8 KB with status 414."""
 _ADDRESS_TOO_LONG: Final = 414
-_CONDITIONS, _TOKENS = 98, 84
 _MARKETS_PER_10S: Final = 300
 _EVENTS_PER_10S: Final = 500
 _TELLING_ROWS: Final = 5
@@ -45,14 +44,8 @@ _TELLING_ROWS: Final = 5
 _EXPECTED: Final = 1.2
 _MARKET_FACTS: Final = frozenset({CONDITION, MARKET, EVENT, CATEGORY, RESOLUTION})
 _EVENT_FACTS: Final = frozenset({EVENT, CATEGORY})
-_BATCHES: Final = {
-    Kind.MARKET: (_CONDITIONS, _MARKET_FACTS),
-    Kind.RESOLUTION: (_CONDITIONS, _MARKET_FACTS),
-    Kind.TOKEN: (_TOKENS, _MARKET_FACTS),
-    Kind.MARKET_ID: (PAGE_LIMIT, _MARKET_FACTS),
-    Kind.SLUG: (PAGE_LIMIT, _MARKET_FACTS),
-    Kind.EVENT: (PAGE_LIMIT, _EVENT_FACTS),
-}
+_WIDTHS: Final = {Kind.MARKET: 66, Kind.RESOLUTION: 66, Kind.TOKEN: 78, Kind.MARKET_ID: 7, Kind.SLUG: 50, Kind.EVENT: 7}
+"""Characters of a usual key, for the batches that are announced."""
 
 
 class GammaSource:
@@ -80,13 +73,13 @@ class GammaSource:
             Capability(
                 SOURCE,
                 kind,
-                min(size, self._most),
-                gives,
+                self._fits(LISTINGS[kind], ["0" * width] * PAGE_LIMIT),
+                _EVENT_FACTS if kind is Kind.EVENT else _MARKET_FACTS,
                 _EXPECTED,
                 _EVENTS_PER_10S if kind is Kind.EVENT else _MARKETS_PER_10S,
                 "the likelier closed state is asked first, the other for what is missing",
             )
-            for kind, (size, gives) in _BATCHES.items()
+            for kind, width in _WIDTHS.items()
         )
 
     @property

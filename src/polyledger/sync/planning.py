@@ -17,6 +17,7 @@ from polyledger.sources.chain import ChainSource, Head
 from polyledger.sources.chain_ranges import START_BLOCKS
 from polyledger.store import intervals
 from polyledger.store.database import Database
+from polyledger.sync.measured import Measured
 from polyledger.sync.missing import Missing, measured, read_missing
 from polyledger.sync.plan import EVENTS_PER_MARKET, build_plan
 from polyledger.sync.rates import Rates, read_rates
@@ -89,7 +90,7 @@ def plan_of(
     """The plan, given what was measured."""
     return build_plan(
         missing,
-        upstreams.offers(rates),
+        upstreams.offers(rates, Measured.of(database)),
         rates=rates,
         walks=upstreams.walks(database, rates),
         scan=scan,

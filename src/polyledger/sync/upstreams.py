@@ -15,6 +15,7 @@ from polyledger.sources.clob import ClobSource
 from polyledger.sources.gamma import GammaSource
 from polyledger.sources.lookups import LookupSource
 from polyledger.store.database import Database
+from polyledger.sync.measured import Measured
 from polyledger.sync.rates import Rates
 from polyledger.sync.scope import contracts_of
 from polyledger.sync.stages import Offer, WalkOffer
@@ -76,10 +77,11 @@ class Upstreams:
         rate, most = client.limiter.rate, self._configured(source)
         return rate is not None and most is not None and rate < 0.9 * most
 
-    def offers(self, rates: Rates) -> list[Offer]:
-        """What can be looked up, at the speed that settings and earlier runs allow."""
+    def offers(self, rates: Rates, measured: Measured | None = None) -> list[Offer]:
+        """What can be looked up, at the speed that settings, a probe and earlier runs allow."""
+        measured = measured or Measured()
         return [
-            Offer(capability, self._per_second(name, rates), self.workers(name))
+            Offer(measured.capability(capability), self._per_second(name, rates, measured), self.workers(name))
             for name, source in self.lookups.items()
             for capability in source.capabilities
         ]
@@ -87,12 +89,13 @@ class Upstreams:
     def walks(self, database: Database | None, rates: Rates) -> list[WalkOffer]:
         """Lists that can be walked, as long as they were found to be or are believed to be."""
         offers = []
+        measured = Measured.of(database)
         for name, source in self.lookups.items():
             for walk in getattr(source, "walks", ()):
                 known = None if database is None else database.setting(f"walk_rows:{walk.source}:{walk.name}")
                 rows = _ROWS_OF_A_LIST if known is None else int(known)
-                one_by_one = self._per_second(name, rates, workers=1)
-                offers.append(WalkOffer(walk, rows, one_by_one))
+                one_by_one = self._per_second(name, rates, measured, workers=1)
+                offers.append(WalkOffer(measured.walk(walk), rows, one_by_one))
         return offers
 
     def _configured(self, source: str) -> float | None:
@@ -101,9 +104,10 @@ class Upstreams:
         limit = _limit(section, section.url)
         return None if limit is None else limit / 10
 
-    def _per_second(self, source: str, rates: Rates, *, workers: int | None = None) -> float:
+    def _per_second(self, source: str, rates: Rates, measured: Measured, *, workers: int | None = None) -> float:
         section: SourceSettings = getattr(self.settings, source)
-        seconds = _SECONDS_PER_ANSWER_HERE if is_loopback(section.url) else _SECONDS_PER_ANSWER
+        usual = _SECONDS_PER_ANSWER_HERE if is_loopback(section.url) else _SECONDS_PER_ANSWER
+        seconds = measured.seconds(source) or usual
         possible = (workers or self.workers(source)) / seconds
         if workers is None and source in rates.speeds:
             possible = rates.speeds[source]
