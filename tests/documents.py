@@ -177,6 +177,41 @@ EXPLAIN: dict[str, Any] = {
     "proof": {"collateral": "0x2791bca1f2de4661ed88a30c99a7a9449aa84174", "verdict": "proven"},
 }
 
+CONFLICTS: dict[str, Any] = {
+    "schema": "polyledger.conflicts/1",
+    "conflicts": [
+        {
+            "kind": "market",
+            "subject": {"kind": "condition", "id": "0x" + "13" * 32},
+            "field": "market_id",
+            "claims": EXPLAIN["claims"],
+            "verdict": "precedence",
+            "trades": 1234,
+            "volume": "98765.432100",
+        },
+        {
+            "kind": "resolution",
+            "subject": {"kind": "condition", "id": "0x" + "14" * 32},
+            "field": "payout",
+            "claims": [
+                {**EXPLAIN["claims"][0], "value": {"state": "void", "payout": ["0.500000", "0.500000"]}},
+                {**EXPLAIN["claims"][1], "value": {"state": "open", "payout": None}},
+            ],
+            "verdict": "conflict",
+            "trades": 0,
+            "volume": "0.000000",
+        },
+    ],
+    "quarantines": [
+        {
+            "source": "file:[old]",
+            "pattern": '15,733 conditions all have market id "12"',
+            "keys": 15733,
+            "evidence": "0x",
+        }
+    ],
+}
+
 SYNC: dict[str, Any] = {
     "schema": "polyledger.sync/1",
     "run_id": "r1",

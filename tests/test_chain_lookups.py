@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from polyledger.domain.records import FillRecord, Lookup, MarketState
 from polyledger.net import EndpointPool, HttpClient, RetryPolicy
 from polyledger.replica.faults import Faults, HttpFaults, RpcFaults
 from polyledger.replica.server import serve
-from polyledger.replica.world import load_world
+from polyledger.replica.world import World, load_world
 from polyledger.sources.chain_lookups import ChainLookups
 from polyledger.sources.lookups import Kind, one_by_one
 from tests.paths import DEVWORLD_TRUTH
+from tests.test_made_eras import ALICE, BOB, FIRST, POOL, YES, paid, pool_bought, prepared, world_file
 
 UNKNOWN = "0x" + "77" * 32
 ROLES = {"maker": 0, "taker": 1}
@@ -31,7 +33,9 @@ def truth() -> dict[str, Any]:
         return json.load(file)
 
 
-def look_up(kind: Kind, keys: list[str], faults: Faults | None = None, **settings: Any) -> list[Any]:
+def look_up(
+    kind: Kind, keys: list[str], faults: Faults | None = None, world: World | None = None, **settings: Any
+) -> list[Any]:
     async def run(url: str) -> list[Any]:
         async with HttpClient("chain") as http:
             policy = RetryPolicy(attempts=25, wait_initial=0.002, wait_max=0.01)
@@ -39,7 +43,7 @@ def look_up(kind: Kind, keys: list[str], faults: Faults | None = None, **setting
             source = ChainLookups(pool, ContractSet.mainnet(), **settings)
             return [one async for one in one_by_one(source.look_up(kind, keys))]
 
-    with serve(load_world(None), faults=faults or Faults()) as url:
+    with serve(world or load_world(None), faults=faults or Faults()) as url:
         return asyncio.run(run(url))
 
 
@@ -126,3 +130,16 @@ def test_a_node_with_narrow_ranges_is_asked_in_parts_or_refused_with_what_to_do(
     faults = Faults(rpc=RpcFaults(max_block_range=10))
     with pytest.raises(SourceError, match=r"would take \d+ requests.*wide ranges"):
         look_up(Kind.MARKET, [UNKNOWN], faults)
+
+
+def test_a_trade_with_a_pool_counts_only_beside_the_transfer_of_its_shares(tmp_path: Path) -> None:
+    """Anyone can log FPMMBuy. The pool itself was made in a transaction that nobody asked for."""
+    bought = pool_bought(ALICE, 1_000_000, 20_000, 0, 1_800_000)
+    claimed = bought[-1]  # the event alone
+    world = load_world(world_file(tmp_path, [[prepared()], bought, [paid(POOL, BOB, ALICE, 1), claimed]]))
+    real, alone = (f"0x{(FIRST + number) << 16:064x}" for number in (1, 2))
+    answers = {one.key: one for one in look_up(Kind.TRANSACTION, [real, alone], world=world)}
+    leg = answers[real].record
+    assert (leg.wallet, leg.counterparty, leg.role, leg.side) == (ALICE, POOL, 3, 0)
+    assert (leg.token_id, leg.shares, leg.collateral, leg.fee) == (str(YES), 1_800_000, 1_000_000, 20_000)
+    assert answers[alone].reason == "the transaction made no fills"

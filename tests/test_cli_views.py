@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from polyledger.cli import demo, figures, status_view, views, wallet_views
+from polyledger.cli import claim_views, demo, figures, status_view, views, wallet_views
 from polyledger.cli.session import Session
 from tests import documents
 
@@ -28,6 +28,7 @@ def _demo(document: Any, width: int) -> Any:
     return demo.result(Session(Path("/tmp/polyledger-demo-x")), document, width)  # noqa: S108  (a name, not a file)
 
 
+ASIDE = {"quarantines": documents.CONFLICTS["quarantines"]}
 VIEWS: list[tuple[Callable[[Any, int], Any], Any]] = [
     (wallet_views.wallets, documents.WALLETS),
     (wallet_views.wallet, documents.WALLET),
@@ -38,6 +39,9 @@ VIEWS: list[tuple[Callable[[Any, int], Any], Any]] = [
     (views.verify, documents.VERIFY),
     (views.verify, documents.FAILED_VERIFY),
     (views.explain, documents.EXPLAIN),
+    (views.explain, {**documents.EXPLAIN, "resolution_claims": documents.EXPLAIN["claims"], **ASIDE}),
+    (claim_views.conflicts, documents.CONFLICTS),
+    (claim_views.conflicts, {**documents.CONFLICTS, "conflicts": [], "quarantines": []}),
     (views.sync, documents.SYNC),
     (status_view.status, documents.STATUS),
     (status_view.status, documents.BUSY_STATUS),
@@ -86,6 +90,7 @@ def test_unknown_is_a_dash_and_never_a_zero() -> None:
 def test_markup_in_names_from_outside_is_text() -> None:
     assert "[the" in drawn(wallet_views.wallet, documents.WALLET, 160)
     assert "[it]" in drawn(views.explain, documents.EXPLAIN)
+    assert "file:[old]" in drawn(claim_views.conflicts, documents.CONFLICTS)
     assert "[odd] example" in drawn(views.verify, documents.FAILED_VERIFY)
 
 

@@ -166,6 +166,8 @@ def test_init_then_sync_then_nothing_to_do(tmp_path: Path, replica: str) -> None
         "POLYGON_RPC_URL": f"{replica}/rpc",
         "POLYLEDGER_GAMMA__URL": f"{replica}/gamma",
         "POLYLEDGER_CLOB__URL": f"{replica}/clob",
+        "POLYLEDGER_DATA_API__URL": f"{replica}/data",
+        "POLYLEDGER_SUBGRAPH__URL": f"{replica}/subgraph",
     }
     done = run("-w", folder, "sync", "--from", "52000000", "--json", **urls)
     assert done.returncode == 0, done.stderr

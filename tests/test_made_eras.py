@@ -173,10 +173,8 @@ def world_file(folder: Path, transactions: Sequence[Sequence[Step]]) -> Path:
 def ledger_of(folder: Path, transactions: Sequence[Sequence[Step]]) -> polyledger.Workspace:
     with serve(load_world(world_file(folder, transactions))) as url:
         chain = {"rpc_url": f"{url}/rpc", "from_block": FIRST}
-        off = {"enabled": False}
-        workspace = polyledger.open(
-            folder / "workspace", settings=load_settings(folder, {"chain": chain, "gamma": off, "clob": off})
-        )
+        off = {name: {"enabled": False} for name in ("gamma", "clob", "data_api", "subgraph")}
+        workspace = polyledger.open(folder / "workspace", settings=load_settings(folder, {"chain": chain, **off}))
         workspace.sync()
     return workspace
 

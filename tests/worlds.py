@@ -24,6 +24,8 @@ FIRST_BLOCK = 52_000_000
 COMMAND = [sys.executable, "-m", "polyledger"]
 COMPARED = ("fills", "journal", "positions", "conditions", "markets")
 """The exports by which two ledgers are called equal."""
+SERVICES = {"gamma": "gamma", "clob": "clob", "data_api": "data", "subgraph": "subgraph"}
+"""Where a replica serves what the sections of the settings name."""
 HEAD_CHECK = {"eth_chainId", "eth_blockNumber", "eth_getBlockByNumber"}
 
 
@@ -50,7 +52,7 @@ def replica_of(world: World, faults: dict[str, Any] | None = None) -> Iterator[s
 def workspace_at(folder: Path, url: str, **sections: dict[str, Any]) -> Workspace:
     """A workspace that reads a replica. Sections add to, or replace, settings: ``gamma={"enabled": False}``."""
     chain = {"rpc_url": f"{url}/rpc", "from_block": FIRST_BLOCK, "requests_per_10s": 100_000}
-    given = {"chain": chain, "gamma": {"url": f"{url}/gamma"}, "clob": {"url": f"{url}/clob"}}
+    given = {"chain": chain} | {name: {"url": f"{url}/{path}"} for name, path in SERVICES.items()}
     for name, values in sections.items():
         given[name] = {**given.get(name, {}), **values}
     return polyledger.open(folder, settings=load_settings(folder, given))
@@ -102,6 +104,5 @@ def command_environment(url: str) -> dict[str, str]:
         "POLYLEDGER_CHAIN__RPC_URL": f"{url}/rpc",
         "POLYLEDGER_CHAIN__FROM_BLOCK": str(FIRST_BLOCK),
         "POLYLEDGER_CHAIN__REQUESTS_PER_10S": "100000",
-        "POLYLEDGER_GAMMA__URL": f"{url}/gamma",
-        "POLYLEDGER_CLOB__URL": f"{url}/clob",
+        **{f"POLYLEDGER_{name.upper()}__URL": f"{url}/{path}" for name, path in SERVICES.items()},
     }

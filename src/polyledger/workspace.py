@@ -40,10 +40,11 @@ from polyledger.sync.enriched_file import write_enriched
 from polyledger.sync.file_imports import TRADES, TradeImport, import_document
 from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
+from polyledger.sync.mapping_imports import MAPPING, MappingImport
 from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.probe import probe
 from polyledger.sync.run import Run, report_document
-from polyledger.sync.scope import contracts_of
+from polyledger.sync.scope import claim_scope, contracts_of
 from polyledger.sync.status import resume_command, status_document
 from polyledger.value.against import compare
 from polyledger.value.coverage import coverage
@@ -201,6 +202,30 @@ class Workspace:
             work = TradeImport(held.database, self.path, mapping=columns or {}, progress=held.progress)
             reports = work.run([Path(file) for file in files])
             return import_document(reports, TRADES, time.monotonic() - began)
+
+    def import_mapping(
+        self,
+        files: Sequence[str | Path],
+        *,
+        columns: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Import files that say what tokens, conditions and markets are, as claims of source ``file:NAME``.
+
+        Arguments, errors and document as for `import_trades`; each file also counts its claims by verdict, and says
+        why rows were quarantined.
+        """
+        began = time.monotonic()
+        self.close()
+        self.init(self.path)
+        with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
+            contracts = contracts_of(self.settings)
+            claim_scope(held.database, self.settings, contracts)
+            work = MappingImport(
+                held.database, self.path, mapping=columns or {}, progress=held.progress, contracts=contracts
+            )
+            reports = work.run([Path(file) for file in files])
+            return import_document(reports, MAPPING, time.monotonic() - began)
 
     def probe(self) -> dict[str, Any]:
         """Measure what each source can do now: ``{"probe": …, "stored": …}``, see `polyledger.sync.probe`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -26,6 +26,10 @@ STATES = {"imported": "imported", "already_imported": "known", "failed": "[red]f
 def import_files(
     files: Annotated[list[Path], Parameter(help="Parquet, CSV or JSON lines, plain, .gz or .zst.")],
     *,
+    kind: Annotated[
+        Literal["trades", "mapping"],
+        Parameter(name="--as", help="What the files hold: trades, or a mapping of tokens, conditions and markets."),
+    ] = "trades",
     map_: Annotated[
         list[str] | None,
         Parameter(
@@ -38,11 +42,12 @@ def import_files(
     ] = None,
     session: Given,
 ) -> int:
-    """Take in trades that somebody already has. The files are not changed; the same content twice changes nothing."""
+    """Take in what somebody already has. The files are not changed; the same content twice changes nothing."""
     columns = parse_map(map_ or [])
     with session.open() as workspace, ProgressReport() as progress:
         session.watch(progress)
-        document = workspace.import_trades(files, columns=columns, progress=progress)
+        take_in = {"trades": workspace.import_trades, "mapping": workspace.import_mapping}[kind]
+        document = take_in(files, columns=columns, progress=progress)
     session.emit(document, imported)
     return 0 if document["state"] == "done" else 1
 
@@ -78,6 +83,9 @@ def imported(document: Mapping[str, Any], width: int) -> Iterable[RenderableType
             yield escape("read: " + ", ".join(_pair(ours, theirs) for ours, theirs in file["columns"].items()))
         if file["unused"]:
             yield escape("not read: " + ", ".join(file["unused"]))
+        if file["claims"]:
+            yield ", ".join(f"{count(number)} {name}" for name, number in file["claims"].items()) + " (claims)"
+        yield from (escape(f"quarantined: {pattern}") for pattern in file["patterns"])
         if file["rejects"] and file["state"] == "imported":
             yield escape(f"{count(file['rejected'])} rows were not imported and are in {file['rejects']}")
             yield from (escape(f"  {shorten(reason, max(40, width - 2))}") for reason in file["reasons"])

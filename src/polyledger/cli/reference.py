@@ -21,6 +21,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "import": (
         "polyledger -w my-ledger import trades.parquet more-trades.csv.gz",
         "polyledger -w my-ledger import dump.jsonl.zst --map ticket=transaction --map note=-",
+        "polyledger -w my-ledger import --as mapping markets_dim.parquet",
     ),
     "gaps": ("polyledger gaps --by month", "polyledger gaps --limit 100 --json"),
     "plan": ("polyledger plan --budget 6h", "polyledger plan --only gamma markets --detailed-exitcode"),

@@ -154,19 +154,28 @@ def explain(document: Document, width: int) -> Iterable[RenderableType]:
     yield f"verdict: {document['verdict']}"
     yield ""
     yield from _value_lines(document["value"])
-    if document["claims"]:
-        table = plain_table("", "source", "value", "observed")
-        for claim in document["claims"]:
-            lost = claim["refuted"] or claim.get("quarantined")
-            mark = MARKS["ok"] if claim["won"] else MARKS["failed"] if lost else " "
-            text = escape(shorten(_text(claim["value"]), max(20, width - 40)))
-            table.add_row(mark, str(claim["source"]), text, _moment(claim.get("observed_at")))
-        yield ""
-        yield table
+    for heading, claims in (("", document["claims"]), ("settlement", document.get("resolution_claims"))):
+        if claims:
+            yield f"[bold]{heading}[/]"
+            yield _claims(claims, width)
+    for aside in document.get("quarantines", ()):
+        yield f"[yellow]set aside[/]: {escape(aside['source'])}: {escape(aside['pattern'])}"
     if document.get("proof"):
         yield ""
         yield "[bold]proof[/]"
         yield from _value_lines(document["proof"])
+
+
+def _claims(claims: Iterable[Document], width: int) -> Table:
+    from rich.markup import escape
+
+    table = plain_table("", "source", "value", "observed")
+    for claim in claims:
+        lost = claim["refuted"] or claim.get("quarantined")
+        mark = MARKS["ok"] if claim["won"] else MARKS["failed"] if lost else " "
+        text = escape(shorten(_text(claim["value"]), max(20, width - 40)))
+        table.add_row(mark, str(claim["source"]), text, _moment(claim.get("observed_at")))
+    return table
 
 
 def _moment(observed: str | int | None) -> str:

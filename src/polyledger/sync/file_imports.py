@@ -6,19 +6,22 @@ import json
 import os
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+import pyarrow as pa
 
 from polyledger.domain.errors import PolyledgerError, StorageFullError, UnreadableFileError, UsageError
 from polyledger.ledger.import_matches import match_imports
 from polyledger.ledger.imports import FileFacts, TradeWriter, known_file
 from polyledger.sources.files.columns import RAW_AMOUNTS, TRADE_NAMES, check_mapping, trade_columns
 from polyledger.sources.files.opening import OpenedFile, batches, file_digest, open_file
-from polyledger.sources.files.trades import Reject, TradeBatch, read_trades, relative_error, repeating
+from polyledger.sources.files.trades import Reject, read_trades, relative_error, repeating
 from polyledger.store.attribution import attribute
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.json_lines import JsonLines
@@ -48,11 +51,42 @@ class FileReport:
     rejects: Path | None = None
     reasons: list[str] = field(default_factory=list)
     file: int | None = None
+    claims: dict[str, int] = field(default_factory=dict)
+    patterns: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
+    def note(self, imported: int, rejects: Sequence[Reject]) -> None:
+        """Count the rows of one batch."""
+        self.imported += imported
+        self.rejected += len(rejects)
+        self.rows = self.imported + self.rejected
+        for reject in rejects[: _SAMPLE_ROWS - len(self.reasons)]:
+            self.reasons.append(f"row {reject.row_number}: {reject.reason}")
 
-class TradeImport:
-    """The import of files of trades into an open ledger that this process may write."""
+
+class OpenedBatch:
+    """A file under way: what it is, its digest, when the copying began, where its rejects go."""
+
+    def __init__(self, file: OpenedFile, digest: bytes, rejects: RejectsFile, stamp: tuple[int, int]) -> None:
+        self.file = file
+        self.digest = digest
+        self.rejects = rejects
+        self.began = time.monotonic()
+        self._stamp = stamp
+
+    def require_unchanged(self) -> None:
+        """Raises UnreadableFileError when the file is another than when it was opened."""
+        if _stamp(self.file.path) != self._stamp:
+            raise UnreadableFileError(
+                f"{self.file.path} was changed while it was read", "Import it when it is complete"
+            )
+
+
+class FileImport(ABC):
+    """The import of files into an open ledger that this process may write: what all kinds of files have in common."""
+
+    names: ClassVar[Mapping[str, Sequence[str]]]
+    more_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, database: Database, workspace: Path, *, mapping: Mapping[str, str], progress: Progress) -> None:
         self._database = database
@@ -61,6 +95,22 @@ class TradeImport:
         self._progress = progress
         self._run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.reports: list[FileReport] = []
+
+    @abstractmethod
+    def known(self, digest: bytes) -> tuple[str, Any] | None:
+        """Name and time of the import of the same content, if there was one."""
+
+    @abstractmethod
+    def columns_of(self, name: str, samples: pa.Table, columns: Sequence[str]) -> dict[str, str]:
+        """Ours → theirs. Raises UnreadableFileError."""
+
+    @abstractmethod
+    def store(self, opened: OpenedBatch, report: FileReport, parse: JsonLines) -> None:
+        """Take in one file, whole or not at all."""
+
+    def finish(self) -> None:
+        """What is to be done when all files are in."""
+        return
 
     def run(self, paths: Sequence[Path]) -> list[FileReport]:
         """Import the files in order.
@@ -71,7 +121,7 @@ class TradeImport:
         """
         threads = self._database.query("SELECT current_setting('threads')")[0][0]
         with JsonLines(int(threads)) as parse:
-            check_mapping(TRADE_NAMES, self._mapping, tuple(RAW_AMOUNTS))
+            check_mapping(self.names, self._mapping, self.more_names)
             _require_mapped(paths, self._mapping, parse)
             for path in paths:
                 report = FileReport(path)
@@ -84,14 +134,91 @@ class TradeImport:
                 except PolyledgerError as error:
                     report.state, report.message = "failed", str(error)
                 report.seconds = time.monotonic() - began
-        self._progress({"stage": "import", "message": "looking for the rows among the fills of the chain"})
-        match_imports(self._database)
-        self._count_duplicates()
+        self.finish()
         with self._database.transaction() as connection:
             attribute(connection)
         return self.reports
 
-    def _count_duplicates(self) -> None:
+    def _import(self, path: Path, report: FileReport, parse: JsonLines) -> None:
+        self._progress({"stage": "import", "message": f"looking at {path.name}"})
+        opened = open_file(path, parse)
+        stamp = _stamp(path)
+        digest = file_digest(path)
+        known = self.known(digest)
+        if known is not None:
+            name, when = known
+            report.state = "already_imported"
+            report.message = f"the same content was imported as {name} on {when:%Y-%m-%d %H:%M} UTC; nothing changed"
+            return
+        samples = opened.samples if opened.samples is not None else opened.schema.empty_table()
+        names = opened.schema.names
+        report.columns = self.columns_of(opened.name, samples, names)
+        report.unused = [name for name in names if name not in set(report.columns.values())]
+        rejects = RejectsFile(self._workspace / REJECTS_FOLDER, opened.name, digest)
+        try:
+            self.store(OpenedBatch(opened, digest, rejects, stamp), report, parse)
+            report.state = "imported"
+        except UnreadableFileError:
+            report.imported = report.repeats = 0
+            raise
+        finally:
+            rejects.discard()
+
+    def tell(self, opened: OpenedBatch, report: FileReport, position: int) -> None:
+        """Say how far a file is."""
+        self._progress(_event(opened.file, report.rows, position, time.monotonic() - opened.began))
+
+    def require_rows(self, opened: OpenedBatch, report: FileReport) -> None:
+        """Raises UnreadableFileError when nothing of a file could be read; its rejects are kept."""
+        path = opened.file.path
+        if not report.rows:
+            raise UnreadableFileError(f"{path} has no rows", "Look at what wrote it")
+        if not report.imported:
+            report.rejects = opened.rejects.keep()
+            raise UnreadableFileError(
+                f"None of the {report.rows:,} rows of {path} can be read; the first: {report.reasons[0]}",
+                f"All of them are in {report.rejects}. Say which column is which with --map",
+            )
+
+
+class TradeImport(FileImport):
+    """The import of files of trades."""
+
+    names = TRADE_NAMES
+    more_names = tuple(RAW_AMOUNTS)
+
+    def known(self, digest: bytes) -> tuple[str, Any] | None:
+        """Name and time of the import of the same content."""
+        return known_file(self._database.connection, digest)
+
+    def columns_of(self, name: str, samples: pa.Table, columns: Sequence[str]) -> dict[str, str]:
+        """Ours → theirs."""
+        return trade_columns(name, samples, columns, self._mapping)
+
+    def store(self, opened: OpenedBatch, report: FileReport, parse: JsonLines) -> None:
+        """All of a file in one transaction, batch by batch."""
+        file = opened.file
+        error = relative_error(report.columns, file.schema)
+        facts = FileFacts(file.name, opened.digest, report.columns, error, self._run_id)
+        columns = sorted(set(report.columns.values()), key=file.schema.names.index)
+        with self._database.transaction() as connection:
+            writer = TradeWriter(connection, facts)
+            for rows in batches(file, columns, parse, repeating=repeating(report.columns)):
+                batch = read_trades(rows, report.columns)
+                writer.write(batch)
+                opened.rejects.add(batch.rejects)
+                report.note(len(batch), batch.rejects)
+                self.tell(opened, report, rows.position)
+            self.require_rows(opened, report)
+            opened.require_unchanged()
+            report.repeats = writer.finish()
+            report.rejects = opened.rejects.keep()
+        report.file = writer.file
+
+    def finish(self) -> None:
+        """Find the rows among the fills of the chain."""
+        self._progress({"stage": "import", "message": "looking for the rows among the fills of the chain"})
+        match_imports(self._database)
         rows = self._database.query(
             "SELECT t.file, count(m.tx) FROM imported.matches AS m "
             "JOIN imported.trades AS t ON t.trade = m.trade GROUP BY t.file"
@@ -100,67 +227,6 @@ class TradeImport:
         for report in self.reports:
             if report.file is not None:
                 report.duplicates = counts.get(report.file, 0)
-
-    def _import(self, path: Path, report: FileReport, parse: JsonLines) -> None:
-        self._progress({"stage": "import", "message": f"looking at {path.name}"})
-        opened = open_file(path, parse)
-        before = _stamp(path)
-        digest = file_digest(path)
-        known = known_file(self._database.connection, digest)
-        if known is not None:
-            name, when = known
-            report.state = "already_imported"
-            report.message = f"the same content was imported as {name} on {when:%Y-%m-%d %H:%M} UTC; nothing changed"
-            return
-        samples = opened.samples if opened.samples is not None else opened.schema.empty_table()
-        names = opened.schema.names
-        report.columns = trade_columns(opened.name, samples, names, self._mapping)
-        report.unused = [name for name in names if name not in set(report.columns.values())]
-        facts = FileFacts(
-            opened.name, digest, report.columns, relative_error(report.columns, opened.schema), self._run_id
-        )
-        rejects = RejectsFile(self._workspace / REJECTS_FOLDER, opened.name, digest)
-        try:
-            with self._database.transaction() as connection:
-                writer = TradeWriter(connection, facts)
-                self._copy(opened, report, writer, rejects, parse)
-                _require_unchanged(path, before)
-                report.repeats = writer.finish()
-                report.rejects = rejects.keep()
-            report.state, report.file = "imported", writer.file
-        except UnreadableFileError:
-            report.imported = report.repeats = 0
-            raise
-        finally:
-            rejects.discard()
-
-    def _copy(
-        self, opened: OpenedFile, report: FileReport, writer: TradeWriter, rejects: RejectsFile, parse: JsonLines
-    ) -> None:
-        began = time.monotonic()
-        columns = sorted(set(report.columns.values()), key=opened.schema.names.index)
-        for rows in batches(opened, columns, parse, repeating=repeating(report.columns)):
-            batch = read_trades(rows, report.columns)
-            writer.write(batch)
-            self._note(report, batch, rejects)
-            self._progress(_event(opened, report.rows, rows.position, time.monotonic() - began))
-        if not report.rows:
-            raise UnreadableFileError(f"{opened.path} has no rows", "Look at what wrote it")
-        if not report.imported:
-            kept = rejects.keep()
-            report.rejects = kept
-            raise UnreadableFileError(
-                f"None of the {report.rows:,} rows of {opened.path} can be read; the first: {report.reasons[0]}",
-                f"All of them are in {kept}. Say which column is which with --map",
-            )
-
-    def _note(self, report: FileReport, batch: TradeBatch, rejects: RejectsFile) -> None:
-        rejects.add(batch.rejects)
-        report.imported += len(batch)
-        report.rejected += len(batch.rejects)
-        report.rows = report.imported + report.rejected
-        for reject in batch.rejects[: _SAMPLE_ROWS - len(report.reasons)]:
-            report.reasons.append(f"row {reject.row_number}: {reject.reason}")
 
 
 class RejectsFile:
@@ -233,6 +299,8 @@ def _file_document(report: FileReport) -> Document:
         "unused": report.unused,
         "rejects": None if report.rejects is None else str(report.rejects),
         "reasons": report.reasons,
+        "claims": report.claims,
+        "patterns": report.patterns,
         "seconds": round(report.seconds, 3),
     }
 
@@ -256,11 +324,6 @@ def _require_mapped(paths: Sequence[Path], mapping: Mapping[str, str], parse: Js
 def _stamp(path: Path) -> tuple[int, int]:
     facts = path.stat()
     return facts.st_size, facts.st_mtime_ns
-
-
-def _require_unchanged(path: Path, before: tuple[int, int]) -> None:
-    if _stamp(path) != before:
-        raise UnreadableFileError(f"{path} was changed while it was read", "Import it when it is complete")
 
 
 def _event(opened: OpenedFile, rows: int, position: int, seconds: float) -> Document:

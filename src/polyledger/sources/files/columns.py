@@ -106,7 +106,7 @@ def trade_columns(name: str, samples: pa.Table, columns: Sequence[str], given: M
         UsageError: see `recognise`.
     """
     found = recognise(TRADE_NAMES, columns, given, tuple(RAW_AMOUNTS))
-    _settle_market(found, samples, columns, given)
+    settle_market(found, samples, columns, given)
     if "outcome" in found and "outcome_index" not in found and _is_integer(samples, found["outcome"]):
         found["outcome_index"] = found.pop("outcome")
     if not any(ours in found for ours in _IDENTITY):
@@ -123,21 +123,22 @@ def trade_columns(name: str, samples: pa.Table, columns: Sequence[str], given: M
     return found
 
 
-def _settle_market(found: dict[str, str], samples: pa.Table, columns: Sequence[str], given: Mapping[str, str]) -> None:
-    """`market` and `market_id` hold condition ids in some files."""
+def settle_market(found: dict[str, str], samples: pa.Table, columns: Sequence[str], given: Mapping[str, str]) -> None:
+    """Decide, by what they hold, whether `market` and `market_id` are condition ids, as they are in some files."""
     chosen = set(found.values())
     for column in columns:
         if plain(column) not in _MARKET or column in given:
             continue
-        if _holds(samples, column, _CONDITION):
+        if holds(samples, column, _CONDITION):
             if found.get("market_id") == column:
                 del found["market_id"]
             found.setdefault("condition", column)
-        elif column not in chosen and _holds(samples, column, _DIGITS):
+        elif column not in chosen and holds(samples, column, _DIGITS):
             found.setdefault("market_id", column)
 
 
-def _holds(samples: pa.Table, column: str, pattern: str) -> bool:
+def holds(samples: pa.Table, column: str, pattern: str) -> bool:
+    """Whether a column of text or whole numbers has values that look so."""
     values = samples.column(column)
     if not pa.types.is_integer(values.type) and not pa.types.is_string(values.type):
         return False
@@ -147,4 +148,4 @@ def _holds(samples: pa.Table, column: str, pattern: str) -> bool:
 
 def _is_integer(samples: pa.Table, column: str) -> bool:
     values = samples.column(column)
-    return bool(pa.types.is_integer(values.type)) or _holds(samples, column, r"^[0-9]{1,3}$")
+    return bool(pa.types.is_integer(values.type)) or holds(samples, column, r"^[0-9]{1,3}$")
