@@ -12,8 +12,10 @@ from polyledger.domain.intervals import Interval
 from polyledger.domain.scope import Scope, moment, moment_text, read_wallets
 from polyledger.sync.portions import Portion, portions
 from polyledger.workspace import Workspace
+from tests.paths import BIGWORLD_LOGS, BIGWORLD_TRUTH, needs_bigworld
 from tests.worlds import (
     assert_equal_ledgers,
+    document_of,
     exports,
     replica_of,
     stats,
@@ -48,7 +50,15 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def part_of(workspace: Workspace, wallet: str) -> list[Any]:
-    return [workspace.wallet(wallet).document, *(workspace.sql(query.format(wallet)).document["rows"] for query in OWN)]
+    document = without_skill(workspace.wallet(wallet).document)
+    return [document, *(workspace.sql(query.format(wallet)).document["rows"] for query in OWN)]
+
+
+def without_skill(value: Any) -> Any:
+    """The document without what compares a wallet with all others, who are not in a ledger of one."""
+    if isinstance(value, dict):
+        return {key: without_skill(entry) for key, entry in value.items() if key != "skill"}
+    return [without_skill(entry) for entry in value] if isinstance(value, list) else value
 
 
 def statuses(workspace: Workspace) -> dict[str, str]:
@@ -101,6 +111,36 @@ def rows_of(workspace: Workspace) -> dict[str, int]:
     return {name: workspace.sql(f"SELECT count(*) FROM chain.{name}").document["rows"][0][0] for name in UNTOUCHED}
 
 
+@pytest.mark.long
+@needs_bigworld
+@pytest.mark.parametrize("faults", [{}, {"http": {"too_many_requests": 0.15, "server_errors": 0.1, "resets": 0.05}}])
+def test_three_wallets_of_a_busy_node_cost_a_fraction(faults: dict[str, Any], tmp_path: Path) -> None:
+    """Against a node that gives 1,000 logs at a time: requests and logs of a wallet beside those of everything."""
+    world, node = world_of(BIGWORLD_LOGS), {"rpc": {"max_logs": 1_000}, **faults}
+    truth = document_of(BIGWORLD_TRUTH)
+    wallets = sorted({fill["wallet"].lower() for fill in truth["fills"]})[:3]
+    figures: dict[str, tuple[int, int]] = {}
+    with replica_of(world, node) as url:
+        with workspace_at(tmp_path / "full", url) as workspace:
+            report = workspace.sync()
+            figures["everything"] = (report["requests"]["chain"], report["logs"])
+            expected = {wallet: part_of(workspace, wallet) for wallet in wallets}
+        with workspace_at(tmp_path / "part", url) as workspace:
+            for wallet in wallets:
+                report = workspace.sync(scope=Scope.of(wallets=[wallet]))
+                figures[wallet] = (report["requests"]["chain"], report["logs"])
+                assert part_of(workspace, wallet) == expected[wallet]
+                assert "failed" not in statuses(workspace).values()
+            report = workspace.sync()
+            figures["the rest"] = (report["requests"]["chain"], report["logs"])
+        assert_equal_ledgers(exports(tmp_path / "full"), exports(tmp_path / "part"))
+    print(f"chain requests and logs: {figures}")
+    everything, first = figures["everything"], figures[wallets[0]]
+    assert first[1] < everything[1] / 5
+    assert faults or first[0] < everything[0] / 3
+    assert sum(logs for name, (_, logs) in figures.items() if name != "everything") == everything[1]
+
+
 def test_a_late_start_says_what_it_cannot_check_and_is_completed_later(full: Path, tmp_path: Path) -> None:
     world = world_of()
     first, last = (int(world.blocks[number].timestamp, 16) for number in (52_000_200, 52_000_450))
@@ -128,6 +168,69 @@ def test_a_node_without_receipts_is_asked_for_the_blocks(full: Path, tmp_path: P
         workspace.sync(scope=Scope.of(wallets=[ONE]))
         found = part_of(workspace, ONE)
     assert found[1] == expected[1]
+
+
+def test_a_question_about_a_part_is_answered_from_that_part(full: Path) -> None:
+    with replica_of(world_of()) as url, workspace_at(full, url) as workspace:
+        whole = workspace.coverage().document
+        assert whole["scope"] is None
+        groups = {row["key"]: row for row in workspace.coverage("category").document["by"]}
+        assert len(groups) > 2
+        for name, group in groups.items():
+            found = workspace.coverage(scope=Scope.of(categories=[name])).document
+            assert (found["trades"], found["volume"]) == (group["trades"], group["volume"])
+            assert found["conditions"]["total"] >= group["conditions"]["total"]
+            assert found["scope"]["categories"] == [name]
+        own = {row["key"]: row for row in workspace.coverage("wallet").document["by"]}[ONE]
+        found = workspace.coverage("category", scope=Scope.of(wallets=[ONE])).document
+        assert (found["trades"], found["volume"]) == (own["trades"], own["volume"])
+        assert sum(row["trades"]["total"] for row in found["by"]) == own["trades"]["total"]
+        ((market, event, condition),) = workspace.sql(
+            "SELECT market_id, event_id, condition_id FROM trades WHERE market_id IS NOT NULL LIMIT 1"
+        ).document["rows"]
+        one = workspace.coverage(scope=Scope.of(markets=[market])).document
+        assert one["conditions"]["total"] == 1
+        assert one == {**workspace.coverage(scope=Scope.of(markets=[condition])).document, "scope": one["scope"]}
+        assert workspace.coverage(scope=Scope.of(events=[event])).document["trades"]["total"] >= one["trades"]["total"]
+        days = [
+            workspace.coverage(scope=Scope.of(since=since, until=until)).document["trades"]["total"]
+            for since, until in ((None, "2024-01-05"), ("2024-01-06", None))
+        ]
+        assert sum(days) == whole["trades"]["total"]
+        assert min(days) > 0
+        with pytest.raises(UnknownSubjectError, match="no category 'Cooking'"):
+            workspace.coverage(scope=Scope.of(categories=["Cooking"]))
+        gaps = workspace.gaps(scope=Scope.of(wallets=[ONE])).document
+        assert (gaps["trades"], gaps["volume"]) == (own["trades"]["total"], own["volume"]["total"])
+        assert workspace.gaps(scope=Scope.of(markets=[market])).document["trades"] == one["trades"]["total"]
+        plan = workspace.plan(scope=Scope.of(wallets=[ONE], until="2024-01-05")).document
+        assert plan["scope"]["wallets"] == [ONE]
+
+
+def test_markets_cannot_limit_a_scan_and_the_error_says_what_can(tmp_path: Path) -> None:
+    with (
+        replica_of(world_of()) as url,
+        workspace_at(tmp_path, url) as workspace,
+        pytest.raises(UsageError, match=r"(?s)by --market.*import --as logs"),
+    ):
+        workspace.sync(scope=Scope.of(markets=["500000"]))
+
+
+def test_without_a_node_the_data_api_gives_a_wallets_trades(full: Path, tmp_path: Path) -> None:
+    with replica_of(world_of()) as url:
+        sources = {"chain": {"enabled": False}, "data_api": {"url": f"{url}/data"}}
+        with workspace_at(full, url) as whole:
+            fills = len(whole.sql(f"SELECT 1 FROM fills WHERE wallet = '{ONE}'").document["rows"])
+        for until, expected in (("2024-01-05", None), (None, fills), (None, fills)):
+            with workspace_at(tmp_path, url, **sources) as workspace:
+                report = workspace.sync(scope=Scope.of(wallets=[ONE], until=until))
+                assert report["state"] == "done"
+                trades = workspace.sql("SELECT count(*) FROM imported.trades").document["rows"][0][0]
+                assert trades == expected or (expected is None and 0 < trades < fills)
+                names = workspace.sql("SELECT DISTINCT name FROM imported.files").document["rows"]
+                assert names == [[f"data_api:{ONE}"]]
+        with workspace_at(tmp_path, url, **sources, clob={"enabled": False}) as workspace:
+            assert workspace.coverage(scope=Scope.of(wallets=[ONE])).document["trades"]["condition"] == fills
 
 
 def test_dates_without_blocks_are_refused(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ from polyledger.sync.enriched_file import write_enriched
 from polyledger.sync.file_imports import TRADES, TradeImport, import_document
 from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
+from polyledger.sync.log_imports import after_logs, log_import, logs_document
 from polyledger.sync.mapping_imports import MAPPING, MappingImport
 from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.probe import probe
@@ -203,6 +204,34 @@ class Workspace:
             reports = work.run([Path(file) for file in files])
             return import_document(reports, TRADES, time.monotonic() - began)
 
+    def import_logs(
+        self,
+        files: Sequence[str | Path],
+        *,
+        from_block: int | None = None,
+        to_block: int | None = None,
+        columns: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Import raw logs and block headers as chain data, with the checks of a scan; the polyledger.import/1 document.
+
+        The blocks `from_block` … `to_block` (else from the first to the last with a log) count as scanned from then
+        on: the files must hold every log of the protocol's contracts in them.
+
+        Raises:
+            UnreadableFileError: a file cannot be read or is not sorted by block; whole ranges before that place stay.
+            UsageError: the blocks or `columns` make no sense.
+            ConfigurationError: the ledger was begun with other contracts.
+        """
+        began = time.monotonic()
+        self.close()
+        self.init(self.path)
+        with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
+            work = log_import(held.database, self.settings, self.path, mapping=columns or {}, progress=held.progress)
+            reports = work.run([Path(file) for file in files], from_block, to_block)
+            after_logs(held.database)
+            return logs_document(work, reports, time.monotonic() - began)
+
     def import_mapping(
         self,
         files: Sequence[str | Path],
@@ -259,27 +288,30 @@ class Workspace:
             lambda: status_document(self.path, None, self._reader()),
         )
 
-    def gaps(self, by: str | None = None, *, limit: int = DEFAULT_LIMIT) -> Result:
+    def gaps(self, by: str | None = None, *, limit: int = DEFAULT_LIMIT, scope: Scope | None = None) -> Result:
         """What is missing, of what, and the keys on which most hangs; `by` is month, source or category."""
-        document = self._ask("gaps", by=by, limit=limit)
+        document = self._ask("gaps", by=by, limit=limit, **_in_scope(scope))
         return Result(document, lambda: pa.Table.from_pylist(document["keys"]))
 
-    def plan(self, *, only: Sequence[str] = (), budget: float | None = None) -> Result:
+    def plan(self, *, only: Sequence[str] = (), budget: float | None = None, scope: Scope | None = None) -> Result:
         """What `sync` would do, at what cost and for what gain: the polyledger.plan/1 document.
 
         Args:
             only: names of sources and actions to keep to.
             budget: seconds; says how much of the plan fits in.
+            scope: only what this part needs.
         """
         if (self.path / LEDGER_FILE).exists():
-            document = self._ask("plan", only=list(only), budget=budget)
+            document = self._ask("plan", only=list(only), budget=budget, **_in_scope(scope))
         else:
-            document = plan_document(make_plan(None, self.settings, only=only, budget=budget))
+            document = plan_document(make_plan(None, self.settings, only=only, budget=budget, scope=scope), scope)
         return Result(document, lambda: pa.Table.from_pylist(document["stages"]))
 
-    def coverage(self, by: str | None = None) -> Result:
+    def coverage(self, by: str | None = None, *, scope: Scope | None = None) -> Result:
         """How much is attributed and resolved; `by` is month, source, category or wallet."""
-        return Result(self._ask("coverage", by=by), lambda: self.sql("SELECT * FROM coverage").arrow())
+        return Result(
+            self._ask("coverage", by=by, **_in_scope(scope)), lambda: self.sql("SELECT * FROM coverage").arrow()
+        )
 
     def wallets(
         self,
@@ -464,6 +496,10 @@ class Workspace:
             memory_limit=f"{storage.memory_limit_bytes}B",
             threads=storage.thread_count,
         )
+
+
+def _in_scope(scope: Scope | None) -> dict[str, Any]:
+    return {} if scope is None else {"scope": scope.plain()}
 
 
 def open(path: str | Path | None = None, *, settings: Settings | None = None) -> Workspace:  # noqa: A001

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from polyledger.cli.import_command import import_files
 from polyledger.cli.planning import gaps, plan
 from polyledger.cli.progress import ProgressReport
-from polyledger.cli.scope_flags import ScopeFlags
+from polyledger.cli.scope_flags import ScopeFlags, scope_of
 from polyledger.cli.session import Session, exit_code_of_state, program_name
 from polyledger.domain.errors import PolyledgerError, UsageError
 
@@ -166,6 +166,7 @@ def coverage(
     of: Annotated[
         Literal["condition", "market", "category", "resolution"], Parameter(help="What --fail-under asks for.")
     ] = "market",
+    part: ScopeFlags | None = None,
     session: Given,
 ) -> int:
     """Show how much of all trades, by number and by volume, is attributed and resolved."""
@@ -174,7 +175,7 @@ def coverage(
     if fail_under is not None and not 0 <= fail_under <= 1:
         raise UsageError(f"--fail-under {fail_under} is not a share", "Give a number from 0 to 1, such as 0.95")
     with session.open() as workspace:
-        document = workspace.coverage(by=by).document
+        document = workspace.coverage(by=by, scope=scope_of(part)).document
     session.emit(document, views.coverage)
     missed = None if fail_under is None else views.below(document, of, Decimal(str(fail_under)))
     if missed:

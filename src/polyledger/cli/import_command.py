@@ -27,8 +27,12 @@ def import_files(
     files: Annotated[list[Path], Parameter(help="Parquet, CSV or JSON lines, plain, .gz or .zst.")],
     *,
     kind: Annotated[
-        Literal["trades", "mapping"],
-        Parameter(name="--as", help="What the files hold: trades, or a mapping of tokens, conditions and markets."),
+        Literal["trades", "logs", "mapping"],
+        Parameter(
+            name="--as",
+            help="What the files hold: trades; raw logs of the chain (with or without a file of block headers); or a "
+            "mapping of tokens, conditions and markets.",
+        ),
     ] = "trades",
     map_: Annotated[
         list[str] | None,
@@ -40,14 +44,28 @@ def import_files(
             "THEIRS=- leaves a column out. May be given several times.",
         ),
     ] = None,
+    from_block: Annotated[
+        int | None,
+        Parameter(name="--from", help="With --as logs: the first block that the files hold completely."),
+    ] = None,
+    to_block: Annotated[
+        int | None, Parameter(name="--to", help="With --as logs: the last block that the files hold completely.")
+    ] = None,
     session: Given,
 ) -> int:
     """Take in what somebody already has. The files are not changed; the same content twice changes nothing."""
     columns = parse_map(map_ or [])
+    if kind != "logs" and (from_block is not None or to_block is not None):
+        raise UsageError("--from and --to say which blocks files of logs hold", "Add --as logs, or leave them out")
     with session.open() as workspace, ProgressReport() as progress:
         session.watch(progress)
-        take_in = {"trades": workspace.import_trades, "mapping": workspace.import_mapping}[kind]
-        document = take_in(files, columns=columns, progress=progress)
+        if kind == "logs":
+            document = workspace.import_logs(
+                files, from_block=from_block, to_block=to_block, columns=columns, progress=progress
+            )
+        else:
+            take_in = {"trades": workspace.import_trades, "mapping": workspace.import_mapping}[kind]
+            document = take_in(files, columns=columns, progress=progress)
     session.emit(document, imported)
     return 0 if document["state"] == "done" else 1
 
@@ -73,6 +91,8 @@ def imported(document: Mapping[str, Any], width: int) -> Iterable[RenderableType
         figures = [count(file[key]) for key in ("rows", "imported", "rejected", "repeats", "duplicates")]
         table.add_row(name, STATES[file["state"]], *figures, seconds(file["seconds"]))
     yield table
+    if document["as"] == "logs":
+        yield from _logs(document)
     for file in document["files"]:
         if file["message"] or file["columns"] or file["rejects"]:
             yield ""
@@ -89,6 +109,16 @@ def imported(document: Mapping[str, Any], width: int) -> Iterable[RenderableType
         if file["rejects"] and file["state"] == "imported":
             yield escape(f"{count(file['rejected'])} rows were not imported and are in {file['rejects']}")
             yield from (escape(f"  {shorten(reason, max(40, width - 2))}") for reason in file["reasons"])
+
+
+def _logs(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    blocks = f"blocks {count(document['from_block'])} to {count(document['to_block'])}"
+    yield f"{count(document['logs'])} logs with {count(document['fills'])} fills are new; {blocks} count as scanned"
+    if document["unbalanced"]:
+        number = count(document["unbalanced"])
+        yield f"[yellow]{number} transactions do not balance[/]: are all their logs in the files?"
+    for first, last in document["taken_back"]:
+        yield f"blocks {count(first)} to {count(last)} depend on what has come in: run sync to fetch them again"
 
 
 def _pair(ours: str, theirs: str) -> str:

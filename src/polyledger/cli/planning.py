@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from polyledger.cli.scope_flags import ScopeFlags, scope_of
 from polyledger.cli.session import Session
 from polyledger.domain.durations import seconds_of
 from polyledger.domain.errors import UsageError
@@ -32,6 +33,7 @@ def gaps(
         Literal["month", "source", "category"] | None, Parameter(help="The gaps of each of these as well.")
     ] = None,
     limit: Annotated[int, Parameter(help="At most so many keys.")] = 20,
+    part: ScopeFlags | None = None,
     session: Given,
 ) -> None:
     """Show what is missing, of what, and the keys on which most trades and volume hang."""
@@ -40,7 +42,7 @@ def gaps(
     if limit < 0:
         raise UsageError(f"--limit {limit} is not a number of keys", "Give a number from 0")
     with session.open() as workspace:
-        session.emit(workspace.gaps(by, limit=limit).document, plan_views.gaps)
+        session.emit(workspace.gaps(by, limit=limit, scope=scope_of(part)).document, plan_views.gaps)
 
 
 def plan(
@@ -50,6 +52,7 @@ def plan(
     detailed_exitcode: Annotated[
         bool, Parameter(negative="", show_default=False, help="Exit with 3 when there is something to do.")
     ] = False,
+    part: ScopeFlags | None = None,
     session: Given,
 ) -> int:
     """Show what sync would do: requests, time and expected gain, the most worthwhile first. Changes nothing."""
@@ -57,6 +60,6 @@ def plan(
 
     seconds = None if budget is None else seconds_of(budget)
     with session.open() as workspace:
-        document = workspace.plan(only=only or (), budget=seconds).document
+        document = workspace.plan(only=only or (), budget=seconds, scope=scope_of(part)).document
     session.emit(document, plan_views.plan)
     return PENDING if detailed_exitcode and document["stages"] else 0

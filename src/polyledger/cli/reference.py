@@ -22,6 +22,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "polyledger -w my-ledger import trades.parquet more-trades.csv.gz",
         "polyledger -w my-ledger import dump.jsonl.zst --map ticket=transaction --map note=-",
         "polyledger -w my-ledger import --as mapping markets_dim.parquet",
+        "polyledger -w my-ledger import --as logs logs-*.parquet blocks.parquet --from 33605403 --to 40000000",
     ),
     "gaps": ("polyledger gaps --by month", "polyledger gaps --limit 100 --json"),
     "plan": ("polyledger plan --budget 6h", "polyledger plan --only gamma markets --detailed-exitcode"),

@@ -14,7 +14,7 @@ from polyledger.domain.errors import UsageError
 if TYPE_CHECKING:
     from polyledger.domain.scope import Scope
 
-__all__ = ["ScopeFlags"]
+__all__ = ["ScopeFlags", "scope_of"]
 
 _SCOPE = Group("Scope", sort_key=1)
 
@@ -80,3 +80,8 @@ class ScopeFlags:
             ("--until", self.until),
         ]
         return "".join(f" {name} {quote(value)}" for name, value in pairs if value is not None)
+
+
+def scope_of(flags: ScopeFlags | None) -> Scope | None:
+    """The scope of the options that were given, if any were."""
+    return None if flags is None else flags.scope()

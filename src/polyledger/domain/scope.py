@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -66,6 +66,24 @@ class Scope:
     def is_everything(self) -> bool:
         """Whether nothing is left out."""
         return self == Scope()
+
+    def plain(self) -> dict[str, Any]:
+        """The scope as JSON can carry it; `from_plain` reads it."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name in ("wallets", "markets", "events", "categories", "since", "until")
+            if (value := getattr(self, name))
+        }
+
+    @staticmethod
+    def from_plain(plain: Mapping[str, Any] | None) -> Scope | None:
+        """What `plain` gave; None for None."""
+        if plain is None:
+            return None
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+        }
+        return Scope(**given)
 
     def document(self) -> dict[str, Any]:
         """The limits that are set, in the shape of ``coverage.scope``."""

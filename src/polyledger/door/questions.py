@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from polyledger.config import Settings
 from polyledger.domain.errors import UsageError
+from polyledger.domain.scope import Scope
 from polyledger.identity.conflicts import conflicts
 from polyledger.identity.explain import explain
 from polyledger.insight.breakdown import add_insight
@@ -49,8 +50,8 @@ class Asked:
 Question = Callable[..., Document]
 
 
-def _coverage(asked: Asked, by: str | None = None) -> Document:
-    return coverage(asked.database, by)
+def _coverage(asked: Asked, by: str | None = None, scope: Document | None = None) -> Document:
+    return coverage(asked.database, by, Scope.from_plain(scope))
 
 
 def _wallets(
@@ -88,12 +89,15 @@ def _exposure(asked: Asked, wallets: Sequence[str] = ()) -> Document:
     return exposure(asked.database, wallets)
 
 
-def _gaps(asked: Asked, by: str | None = None, limit: int = DEFAULT_LIMIT) -> Document:
-    return gaps(asked.database, by, limit=limit)
+def _gaps(asked: Asked, by: str | None = None, limit: int = DEFAULT_LIMIT, scope: Document | None = None) -> Document:
+    return gaps(asked.database, by, limit=limit, scope=Scope.from_plain(scope))
 
 
-def _plan(asked: Asked, only: Sequence[str] = (), budget: float | None = None) -> Document:
-    return plan_document(make_plan(asked.database, asked.settings, only=only, budget=budget))
+def _plan(
+    asked: Asked, only: Sequence[str] = (), budget: float | None = None, scope: Document | None = None
+) -> Document:
+    wanted = Scope.from_plain(scope)
+    return plan_document(make_plan(asked.database, asked.settings, only=only, budget=budget, scope=wanted), wanted)
 
 
 def _verify(asked: Asked) -> Document:

@@ -19,8 +19,17 @@ from polyledger.store.keys import ACCOUNTS, append, binary_array, intern
 
 _MARK: Final = ":wallets="
 SINCE_SETTING: Final = "since_block"
-_VIEW: Final = "models/book/accounts_unscanned.sql"
-_NOBODY, _MOST = "WHERE false AND", "WHERE true AND"
+"""The block that a ledger was told to begin with."""
+WINDOWS_SETTING: Final = "windows"
+"""Set when a scan was limited by dates: intervals may have holes between them."""
+# Views that show some wallets alone, each with what is written otherwise for that.
+_VIEWS: Final = {
+    "accounts_unscanned": ("WHERE false AND", "WHERE true AND"),
+    "counted_fills": (
+        "f.role <> 0 AS once\nFROM chain.fills AS f;",
+        "true AS once\nFROM chain.fills AS f\nWHERE f.wallet IN (SELECT account FROM meta.scope_wallets);",
+    ),
+}
 
 
 def base_of(scope: str) -> str:
@@ -103,8 +112,9 @@ def refresh_views(connection: duckdb.DuckDBPyConnection) -> None:
     scoped = is_of_wallets(connection)
     if limits_views(connection) == scoped:
         return
-    view = sql_text("polyledger.store", _VIEW).replace("CREATE VIEW", "CREATE OR REPLACE VIEW")
-    connection.execute(view.replace(_NOBODY, _MOST) if scoped else view)
+    for name, (of_all, of_some) in _VIEWS.items():
+        view = sql_text("polyledger.store", f"models/book/{name}.sql").replace("CREATE VIEW", "CREATE OR REPLACE VIEW")
+        connection.execute(view.replace(of_all, of_some) if scoped else view)
 
 
 def limits_views(connection: duckdb.DuckDBPyConnection) -> bool:

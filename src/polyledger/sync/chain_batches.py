@@ -228,7 +228,7 @@ def _blocks(decoded: Decoded, scanned: ScannedRange) -> pa.Table:
         when = stamp if stamp is not None else scanned.timestamps[number]
         rows[number] = (block_hash, None, when)
     for header in (scanned.first, scanned.last):
-        rows[header.number] = (header.hash, header.parent_hash, header.timestamp)
+        rows[header.number] = (header.hash, header.parent_hash or None, header.timestamp)  # of a file it may lack
     ordered = sorted(rows)
     return pa.table(
         {

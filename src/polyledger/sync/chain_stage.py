@@ -19,7 +19,7 @@ from polyledger.ctf.logs import LogColumns
 from polyledger.domain.errors import SourceError, UpstreamUnavailableError, UsageError
 from polyledger.domain.intervals import Interval
 from polyledger.sources.chain import ChainSource, Head, RawAnswer, ReorgDetectedError, ScannedRange
-from polyledger.store import intervals, scopes
+from polyledger.store import intervals
 from polyledger.store.database import Database
 from polyledger.sync.chain_batches import (
     BatchWriter,
@@ -27,8 +27,9 @@ from polyledger.sync.chain_batches import (
     UnbalancedError,
     finalized_border,
 )
-from polyledger.sync.portions import Portion, portions
+from polyledger.sync.portions import Portion
 from polyledger.sync.receipts import doubtful_transactions, joined, of_transactions, union_of, without
+from polyledger.sync.window import missing_portions
 
 _MOST_REORGS: Final = 50
 _HASHES_PER_LOOK: Final = 256
@@ -126,14 +127,7 @@ class ChainStage:
 
     def _missing(self, target: int) -> list[Portion]:
         with self._database.write_lock:
-            connection = self._database.connection
-            return portions(
-                (self._from_block, target),
-                for_all=scopes.done_for_all(connection),
-                at_all=scopes.done_at_all(connection),
-                wallets=self._wallets,
-                by_wallet=None if self._wallets is None else scopes.done_by_wallet(connection),
-            )
+            return missing_portions(self._database.connection, (self._from_block, target), self._wallets)
 
     async def _scan(self, target: int, finalized: int) -> bool:
         """True when everything up to the target is in; False when time ran out before."""

@@ -122,7 +122,7 @@ class FileImport(ABC):
         threads = self._database.query("SELECT current_setting('threads')")[0][0]
         with JsonLines(int(threads)) as parse:
             check_mapping(self.names, self._mapping, self.more_names)
-            _require_mapped(paths, self._mapping, parse)
+            require_mapped(paths, self._mapping, parse)
             for path in paths:
                 report = FileReport(path)
                 began = time.monotonic()
@@ -305,7 +305,7 @@ def _file_document(report: FileReport) -> Document:
     }
 
 
-def _require_mapped(paths: Sequence[Path], mapping: Mapping[str, str], parse: JsonLines) -> None:
+def require_mapped(paths: Sequence[Path], mapping: Mapping[str, str], parse: JsonLines) -> None:
     """UsageError when a mapped column is in none of the files that can be read: a slip of the pen."""
     if not mapping:
         return

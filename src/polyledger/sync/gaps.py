@@ -22,11 +22,14 @@ import numpy as np
 
 from polyledger.domain.amounts import amount_text
 from polyledger.domain.errors import UsageError
+from polyledger.domain.scope import Scope
 from polyledger.sources.lookups import Kind
 from polyledger.store.database import Database
+from polyledger.store.scope_filters import scope_filters
 from polyledger.store.sql import script
 from polyledger.sync.missing import Missing, MissingKeys, measured, read_missing, run_script
 from polyledger.sync.ranking import scores
+from polyledger.value.scoping import ledger_scope, view_scope
 
 Document = dict[str, Any]
 
@@ -69,7 +72,14 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
 }
 
 
-def gaps(database: Database, by: str | None = None, *, limit: int = DEFAULT_LIMIT, now: int | None = None) -> Document:
+def gaps(
+    database: Database,
+    by: str | None = None,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    now: int | None = None,
+    scope: Scope | None = None,
+) -> Document:
     """The polyledger.gaps/1 document.
 
     Args:
@@ -77,15 +87,19 @@ def gaps(database: Database, by: str | None = None, *, limit: int = DEFAULT_LIMI
         by: month, source or category, for the gaps of each group.
         limit: at most so many keys.
         now: seconds since 1970; the present unless told.
+        scope: only this part of the ledger.
 
     Raises:
         UsageError: an unknown group.
+        UnknownSubjectError: the scope names something that the ledger does not know.
     """
     if by is not None and by not in _GROUPS:
         raise UsageError(f"Gaps cannot be grouped by {by!r}", f"Choose one of {', '.join(_GROUPS)}")
     parts = _PLAIN | (_GROUPS[by] if by else {})
-    with measured(database, now=now, parts=parts) as cursor:
-        run_script(cursor, script("polyledger.sync", "gaps_lacking").format(**parts))
+    with measured(database, now=now, parts=parts, scope=scope) as cursor:
+        filters = scope_filters(cursor, scope)
+        within = f"{filters.chain} AND {filters.conditions('k.condition')}"
+        run_script(cursor, script("polyledger.sync", "gaps_lacking").format(**parts, chain_where=within))
         missing = read_missing(cursor, now)
         totals = _rows(cursor, script("polyledger.sync", "gaps_totals"))
         grouped = _rows(cursor, script("polyledger.sync", "gaps_parts").format(**parts)) if by else []
@@ -96,7 +110,7 @@ def gaps(database: Database, by: str | None = None, *, limit: int = DEFAULT_LIMI
         "gaps": [_gap(row) | {"share": _share(row, missing)} for row in sorted(totals, key=_place)],
         "by": _groups(grouped),
         "keys": heaviest(missing, limit),
-        "scope": None,
+        "scope": ledger_scope(database) if scope is None else view_scope(database, scope),
     }
 
 

@@ -13,8 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from polyledger.domain.scope import Scope
 from polyledger.sources.lookups import Kind
 from polyledger.store.database import Database
+from polyledger.store.scope_filters import NO_FILTERS, ScopeFilters, scope_filters
+from polyledger.store.scopes import limits_views
 from polyledger.store.sql import script
 from polyledger.sync.ranking import Integers
 
@@ -88,7 +91,11 @@ class Missing:
 
 @contextmanager
 def measured(
-    database: Database, *, now: int | None = None, parts: dict[str, str] | None = None
+    database: Database,
+    *,
+    now: int | None = None,
+    parts: dict[str, str] | None = None,
+    scope: Scope | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A reading connection on which the tables of the measurement stand: impact, missing, missing_transactions.
 
@@ -96,6 +103,7 @@ def measured(
         database: the ledger.
         now: seconds since 1970; decides what has been asked long enough ago to be asked again.
         parts: how figures are grouped, see missing_impact.sql; not at all unless told.
+        scope: only this part of the ledger. In a ledger of some wallets, what concerns them is all there is.
     """
     cursor = database.cursor()
     moment = int(time.time()) if now is None else now
@@ -104,12 +112,40 @@ def measured(
         # Most ledgers hold no imports, and the views over them take longer to plan than all the rest.
         imports = cursor.execute("SELECT 1 FROM imported.identities LIMIT 1").fetchall()
         run_script(cursor, script(_PACKAGE, "missing_identities") if imports else _NO_IDENTITIES)
-        run_script(cursor, script(_PACKAGE, "missing_impact").format(**(parts or _NO_PARTS)))
+        filters = scope_filters(cursor, scope)
+        of_files = filters.imported("t")
+        impact = script(_PACKAGE, "missing_impact")
+        where = {"chain_where": filters.chain, "file_where": of_files}
+        own = "true" if filters.of_wallets else "false"
+        run_script(cursor, impact.format(**(parts or _NO_PARTS), **where, own=own))
+        _keep_scope(cursor, filters)
         cursor.execute(script(_PACKAGE, "missing_keys"), {"now": moment}).fetchall()
-        run_script(cursor, script(_PACKAGE, "missing_transactions"))
+        run_script(cursor, script(_PACKAGE, "missing_transactions").format(file_where=of_files))
         yield cursor
     finally:
         cursor.close()
+
+
+def _keep_scope(cursor: duckdb.DuckDBPyConnection, filters: ScopeFilters) -> None:
+    """Leave what a scope, or a ledger of some wallets, is not about out of the tables of the measurement."""
+    wallets = "SELECT account FROM meta.scope_wallets" if limits_views(cursor) else None
+    if filters.of_wallets:
+        wallets = "SELECT account FROM scope_accounts"
+    if filters is NO_FILTERS and wallets is None:
+        return
+    concerned = "condition IN (SELECT condition FROM impact WHERE condition IS NOT NULL)"
+    if wallets is not None:
+        concerned += (
+            " OR condition IN (SELECT t.condition FROM chain.share_transfers AS s JOIN dim.tokens AS t"
+            f" ON t.token = s.token WHERE s.sender IN ({wallets}) OR s.recipient IN ({wallets}))"
+        )
+    of_conditions = filters.conditions("condition")
+    limited = wallets is not None or filters.limits_rows
+    where = {
+        "impact_where": of_conditions if not filters.names_conditions else f"condition IS NOT NULL AND {of_conditions}",
+        "condition_where": f"{of_conditions} AND ({concerned})" if limited else of_conditions,
+    }
+    run_script(cursor, script(_PACKAGE, "missing_scope").format(**where))
 
 
 def measure(database: Database, *, now: int | None = None) -> Missing:

@@ -12,18 +12,21 @@ import anyio
 from polyledger.config import Settings
 from polyledger.domain.amounts import amount_text
 from polyledger.domain.errors import PolyledgerError
-from polyledger.domain.intervals import difference
+from polyledger.domain.ids import address_bytes
+from polyledger.domain.intervals import total
+from polyledger.domain.scope import Scope
 from polyledger.sources.chain import ChainSource, Head
 from polyledger.sources.chain_ranges import START_BLOCKS
-from polyledger.store import intervals
+from polyledger.store import scopes
 from polyledger.store.database import Database
 from polyledger.sync.measured import Measured
 from polyledger.sync.missing import Missing, measured, read_missing
 from polyledger.sync.plan import EVENTS_PER_MARKET, build_plan
 from polyledger.sync.rates import Rates, read_rates
-from polyledger.sync.scope import contracts_of, scope_of
+from polyledger.sync.scope import contracts_of
 from polyledger.sync.stages import SCAN, Only, Plan, ScanEstimate, Stage
 from polyledger.sync.upstreams import HASTY, Upstreams
+from polyledger.sync.window import blocks_between, missing_portions
 
 Document = dict[str, Any]
 
@@ -34,41 +37,51 @@ PROBED_RANGE: Final = "probe:chain:log_range"
 
 
 def make_plan(
-    database: Database | None, settings: Settings, *, only: Sequence[str] = (), budget: float | None = None
+    database: Database | None,
+    settings: Settings,
+    *,
+    only: Sequence[str] = (),
+    budget: float | None = None,
+    scope: Scope | None = None,
 ) -> Plan:
-    """The plan for a workspace; asks the chain for its head and nothing else.
+    """The plan for a workspace; asks the chain for its head, for the blocks of dates, and for nothing else.
 
     Args:
         database: the ledger; None where there is none yet.
         settings: of the workspace.
         only: names of sources and actions to keep to.
         budget: seconds.
+        scope: only what this part needs.
 
     Raises:
         UsageError: a name in `only` that is neither a source nor an action.
+        UnknownSubjectError: the scope names something that the ledger does not know.
     """
     chosen = Only.of(only)
-    return anyio.run(_plan, database, settings, chosen, budget)
+    return anyio.run(_plan, database, settings, chosen, budget, scope or Scope())
 
 
-async def _plan(database: Database | None, settings: Settings, only: Only, budget: float | None) -> Plan:
-    missing, rates, ratio = look(database)
+async def _plan(database: Database | None, settings: Settings, only: Only, budget: float | None, scope: Scope) -> Plan:
+    missing, rates, ratio = look(database, scope=scope)
     async with Upstreams(settings, policy=HASTY, chain_policy=HASTY) as upstreams:
         notes: list[str] = []
         scan = None
         if upstreams.chain is not None and only.allows("chain", SCAN):
             head = await _head(upstreams.chain, notes)
             if head is not None:
-                scan = estimate_scan(database, settings, rates, missing, _target(settings, head))
+                span = await _span(upstreams.chain, settings, scope, head)
+                scan = estimate_scan(database, settings, rates, missing, span, scope=scope)
         plan = plan_of(upstreams, database, missing, rates, scan=scan, only=only, budget=budget, events=ratio)
     return replace(plan, suggestions=(*plan.suggestions, *notes))
 
 
-def look(database: Database | None, *, now: int | None = None) -> tuple[Missing, Rates, float]:
+def look(
+    database: Database | None, *, now: int | None = None, scope: Scope | None = None
+) -> tuple[Missing, Rates, float]:
     """What is missing, what was measured in earlier runs, and how many events there are to a market."""
     if database is None:
         return NOTHING, Rates(), EVENTS_PER_MARKET
-    with measured(database, now=now) as cursor:
+    with measured(database, now=now, scope=scope) as cursor:
         missing, rates = read_missing(cursor, now), read_rates(cursor)
         ((markets, events),) = cursor.execute(
             "SELECT count(DISTINCT condition), count(DISTINCT event_id) FROM claim.markets WHERE event_id IS NOT NULL"
@@ -114,20 +127,22 @@ async def _head(chain: ChainSource, notes: list[str]) -> Head | None:
 
 
 def estimate_scan(
-    database: Database | None, settings: Settings, rates: Rates, missing: Missing, target: int
+    database: Database | None,
+    settings: Settings,
+    rates: Rates,
+    missing: Missing,
+    span: tuple[int, int],
+    *,
+    scope: Scope | None = None,
 ) -> ScanEstimate:
-    """What it takes to scan what is missing up to block `target`."""
-    contracts = contracts_of(settings)
-    first = contracts.first_block if settings.chain.from_block is None else settings.chain.from_block
-    done = []
-    if database is not None:
-        cursor = database.cursor()
-        try:
-            done = intervals.done(cursor, scope_of(settings, contracts))
-        finally:
-            cursor.close()
-    blocks = sum(part.length for part in difference([(first, target)], done)) if target >= first else 0
-    covered = sum(last - begin + 1 for begin, last in done)
+    """What it takes to scan what is missing of the blocks `span`."""
+    wallets = [address_bytes(wallet) for wallet in scope.wallets] or None if scope is not None else None
+    if database is None:
+        blocks, covered = max(0, span[1] - span[0] + 1), 0
+    else:
+        with database.reading() as cursor:
+            blocks = sum(portion.blocks.length for portion in missing_portions(cursor, span, wallets))
+            covered = total(scopes.done_at_all(cursor) if wallets else scopes.done_for_all(cursor))
     each = rates.blocks_per_request or _probed_range(database) or float(START_BLOCKS)
     requests = math.ceil(blocks / each)
     per_second = rates.speeds.get("chain") or settings.chain.requests_per_10s / 10
@@ -147,6 +162,14 @@ def _probed_range(database: Database | None) -> float | None:
     return float(known) if known else None
 
 
+async def _span(chain: ChainSource, settings: Settings, scope: Scope, head: Head) -> tuple[int, int]:
+    """The first and the last block to scan."""
+    contracts = contracts_of(settings)
+    first = contracts.first_block if settings.chain.from_block is None else settings.chain.from_block
+    newest = _target(settings, head)
+    return await blocks_between(chain, scope, first, newest) if newest >= first else (first, newest)
+
+
 def _target(settings: Settings, head: Head) -> int:
     to_block = settings.chain.to_block
     if to_block == "finalized":
@@ -154,7 +177,7 @@ def _target(settings: Settings, head: Head) -> int:
     return head.latest if to_block == "latest" else min(int(to_block), head.latest)
 
 
-def plan_document(plan: Plan) -> Document:
+def plan_document(plan: Plan, scope: Scope | None = None) -> Document:
     """The polyledger.plan/1 document."""
     return {
         "schema": "polyledger.plan/1",
@@ -165,7 +188,7 @@ def plan_document(plan: Plan) -> Document:
         "budget": plan.budget,
         "buys": _buys(plan),
         "suggestions": list(plan.suggestions),
-        "scope": None,
+        "scope": None if scope is None else scope.document(),
     }
 
 

@@ -23,6 +23,7 @@ from polyledger.ledger.import_matches import match_imports
 from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcClient, RetryPolicy, is_loopback
 from polyledger.sources.chain import ChainSource
 from polyledger.sources.clob import ClobSource
+from polyledger.sources.data_wallets import DataApiWallets
 from polyledger.sources.gamma import GammaSource
 from polyledger.store.attribution import attribute
 from polyledger.store.database import Database
@@ -33,7 +34,8 @@ from polyledger.sync.claim_writer import ClaimWriter
 from polyledger.sync.compaction import fold_holdings
 from polyledger.sync.market_stage import MarketStage, SourceOutcome
 from polyledger.sync.scope import claim_scope, contracts_of
-from polyledger.sync.window import wallets_of, window
+from polyledger.sync.wallet_trades import WalletTrades, WalletTradesOutcome
+from polyledger.sync.window import check_scope, wallets_of, window
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -50,6 +52,7 @@ class RunReport:
     started: float = field(default_factory=time.time)
     chain: ChainOutcome = field(default_factory=ChainOutcome)
     sources: list[SourceOutcome] = field(default_factory=list)
+    wallet_trades: WalletTradesOutcome = field(default_factory=WalletTradesOutcome)
     requests: dict[str, int] = field(default_factory=dict)
     message: str | None = None
 
@@ -90,9 +93,10 @@ class Run:
         try:
             anyio.run(self._work)
             late = not self.report.chain.finished and self._settings.chain.enabled
-            failed = any(outcome.error is not None for outcome in self.report.sources)
-            self.report.state = "partial" if late or failed else "done"
-            self.report.message = "; ".join(o.error.what for o in self.report.sources if o.error is not None) or None
+            errors = [*(outcome.error for outcome in self.report.sources), self.report.wallet_trades.error]
+            said = [error.what for error in errors if error is not None]
+            self.report.state = "partial" if late or said or self.report.wallet_trades.late else "done"
+            self.report.message = "; ".join(said) or None
         except KeyboardInterrupt:
             self.report.state = "interrupted"
             raise
@@ -113,9 +117,12 @@ class Run:
         settings = self._settings
         with self._database.transaction() as connection:
             use_categories(connection, self._categories)
+        check_scope(settings, self._scope)
         async with contextlib.AsyncExitStack() as stack:
             if settings.chain.enabled:
                 await self._chain(await self._client(stack, "chain", None))
+            elif self._scope.wallets:
+                await self._wallet_trades(stack)
             stage = MarketStage(
                 self._database,
                 ClaimWriter(
@@ -173,6 +180,22 @@ class Run:
         )
         self.report.chain = stage.outcome
         await stage.run()
+
+    async def _wallet_trades(self, stack: contextlib.AsyncExitStack) -> None:
+        section = self._settings.data_api
+        client = await self._client(stack, "data_api", _rate(section, section.url))
+        work = WalletTrades(
+            self._database,
+            DataApiWallets(client, section.url),
+            self._workspace / EVIDENCE_FOLDER,
+            self.report.run_id,
+            self._progress,
+            since=self._scope.since,
+            until=self._scope.until,
+            deadline=self._deadline,
+            outcome=self.report.wallet_trades,
+        )
+        await work.run(self._scope.wallets)
 
     async def _gamma(self, stack: contextlib.AsyncExitStack, section: SourceSettings) -> GammaSource | None:
         if not section.enabled:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import duckdb
+
 from polyledger.domain.amounts import amount_text
 from polyledger.domain.errors import UsageError
+from polyledger.domain.scope import Scope
 from polyledger.store.database import Database
+from polyledger.store.scope_filters import NO_FILTERS, ScopeFilters, scope_filters
 from polyledger.store.sql import script
-from polyledger.value.scoping import ledger_scope
+from polyledger.value.scoping import ledger_scope, view_scope
 
 _LEVELS: Final = (
     "total", "condition", "market", "category", "resolution", "pending", "conflict", "unfillable", "duplicates",
 )  # fmt: skip
 _CONDITIONS: Final = ("total", "market", "category", "resolved")
-_WALLETS: Final = (
-    "LEFT JOIN dim.accounts AS a ON a.account = f.wallet "
-    "WHERE f.wallet IS NULL OR f.wallet NOT IN (SELECT account FROM book.accounts_aside)"
-)
+_WALLETS: Final = "LEFT JOIN dim.accounts AS a ON a.account = f.wallet"
+_SHOWN: Final = "(f.wallet IS NULL OR f.wallet NOT IN (SELECT account FROM book.accounts_aside))"
 _ADDRESS: Final = "coalesce('0x' || lower(hex(a.address)), 'unknown')"
 _CATEGORY: Final = "coalesce(c.category, 'Uncategorized')"
 
@@ -32,12 +35,16 @@ class _Group:
     chain_join: str = ""
     imported_join: str = ""
     once: bool = True  # each match once; else each wallet's own legs
+    where: str = "true"
 
-    def expressions(self) -> dict[str, str]:
+    def expressions(self, filters: ScopeFilters = NO_FILTERS, *, own: bool = False) -> dict[str, str]:
+        """What the scripts ask for; `own` counts each wallet's own legs whatever the grouping."""
         chain = "CASE WHEN f.side = 0 THEN f.collateral - f.leftover ELSE f.collateral END"
         imported = "coalesce(f.collateral, 0)"
-        if self.once:
-            chain, imported = (f"CASE WHEN f.role = 0 THEN 0 ELSE {volume} END" for volume in (chain, imported))
+        if self.once and not own:
+            chain = f"CASE WHEN f.once THEN {chain} ELSE 0 END"
+            imported = f"CASE WHEN f.role = 0 THEN 0 ELSE {imported} END"
+        of_condition = filters.conditions("t.condition")
         return {
             "chain_key": self.chain_key,
             "imported_key": self.imported_key,
@@ -45,6 +52,8 @@ class _Group:
             "imported_join": self.imported_join,
             "chain_volume": chain,
             "imported_volume": imported,
+            "chain_where": f"{self.where} AND {filters.chain} AND {of_condition}",
+            "imported_where": f"{self.where} AND {filters.imported('f')} AND {of_condition}",
         }
 
 
@@ -56,11 +65,14 @@ _GROUPS: Final = {
     ),
     "source": _Group("'chain'", "s.source", imported_join="JOIN book.imported_sources AS s ON s.file = f.file"),
     "category": _Group(_CATEGORY, _CATEGORY),
-    "wallet": _Group(_ADDRESS, _ADDRESS, chain_join=_WALLETS, imported_join=_WALLETS, once=False),
+    "wallet": _Group(_ADDRESS, _ADDRESS, chain_join=_WALLETS, imported_join=_WALLETS, once=False, where=_SHOWN),
 }
 
 
-def coverage(database: Database, by: str | None = None) -> dict[str, Any]:
+_WHOLE: Final = _Group("'all'", "'all'")
+
+
+def coverage(database: Database, by: str | None = None, scope: Scope | None = None) -> dict[str, Any]:
     """The polyledger.coverage/1 document.
 
     Besides the keys of the contract it has ``unconfirmed`` (imported rows that are no fill although everything was
@@ -69,12 +81,16 @@ def coverage(database: Database, by: str | None = None) -> dict[str, Any]:
     Args:
         database: the ledger.
         by: month, source, category or wallet, for one more object per group.
+        scope: only this part of the ledger; of wallets their own legs count.
 
     Raises:
         UsageError: an unknown group.
+        UnknownSubjectError: the scope names something that the ledger does not know.
     """
     if by is not None and by not in _GROUPS:
         raise UsageError(f"Coverage cannot be grouped by {by!r}", f"Choose one of {', '.join(_GROUPS)}")
+    if scope is not None:
+        return _of_scope(database, by, scope)
     rows = {row["measure"]: row for row in database.arrow("SELECT * FROM coverage").to_pylist()}
     trades, volume = rows.get("trades", {}), rows.get("volume", {})
     reasons = database.arrow(script("polyledger.value", "coverage_reasons")).to_pylist()
@@ -84,8 +100,37 @@ def coverage(database: Database, by: str | None = None) -> dict[str, Any]:
         row = database.arrow(script("polyledger.value", f"coverage_{part}")).to_pylist()[0]
         document[part] = {key: int(value) for key, value in row.items()}
     document["scope"] = ledger_scope(database)
-    document["by"] = _groups(database, by) if by else []
+    if document["scope"] is not None and document["scope"]["wallets"]:
+        # Every condition is prepared in it, but a ledger of wallets is about those that they had to do with.
+        held = database.arrow(script("polyledger.value", "coverage_conditions_held")).to_pylist()[0]
+        document["conditions"] = {key: int(value) for key, value in held.items()}
+    with database.reading() as cursor:
+        document["by"] = _groups(cursor, _GROUPS[by].expressions()) if by else []
     return document
+
+
+def _of_scope(database: Database, by: str | None, scope: Scope) -> dict[str, Any]:
+    """The document of a part: one group of everything that belongs to it."""
+    with database.reading() as cursor:
+        filters = scope_filters(cursor, scope)
+        whole = _groups(cursor, _WHOLE.expressions(filters, own=bool(scope.wallets)))
+        groups = _groups(cursor, _GROUPS[by].expressions(filters, own=bool(scope.wallets))) if by else []
+        if not filters.limits_rows:  # what was prepared counts, traded or not
+            rows = _rows(cursor, script("polyledger.value", "coverage_conditions_of").format(
+                condition=filters.conditions("k.condition")))  # fmt: skip
+            whole = [{**(whole[0] if whole else _NOTHING), "conditions": {n: int(rows[0][n]) for n in _CONDITIONS}}]
+    document = {name: value for name, value in (whole[0] if whole else _NOTHING).items() if name != "key"}
+    return {
+        "schema": "polyledger.coverage/1",
+        **document,
+        "scope": view_scope(database, scope),
+        "by": groups,
+    }
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = cursor.sql(sql).to_arrow_table().to_pylist()
+    return rows
 
 
 def _attribution(trades: dict[str, Any], volume: dict[str, Any]) -> dict[str, Any]:
@@ -100,13 +145,11 @@ def _reason(row: dict[str, Any]) -> dict[str, Any]:
     return {"state": row["state"], "reason": row["reason"], **amounts}
 
 
-def _groups(database: Database, by: str) -> list[dict[str, Any]]:
-    expressions = _GROUPS[by].expressions()
-    rows = database.arrow(script("polyledger.value", "coverage_by").format(**expressions)).to_pylist()
+def _groups(cursor: duckdb.DuckDBPyConnection, expressions: Mapping[str, str]) -> list[dict[str, Any]]:
+    rows = _rows(cursor, script("polyledger.value", "coverage_by").format(**expressions))
     reasons: dict[str, list[dict[str, Any]]] = {}
     if any(row[state] for row in rows for state in ("pending", "conflict", "unfillable")):
-        sql = script("polyledger.value", "coverage_by_reason").format(**expressions)
-        for row in database.arrow(sql).to_pylist():
+        for row in _rows(cursor, script("polyledger.value", "coverage_by_reason").format(**expressions)):
             reasons.setdefault(row["key"], []).append(_reason(row))
     return [
         {
@@ -120,3 +163,12 @@ def _groups(database: Database, by: str) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+_NOTHING: Final[dict[str, Any]] = {
+    **_attribution({}, {}),
+    "reasons": [],
+    "conditions": dict.fromkeys(_CONDITIONS, 0),
+    "positions": {"total": 0, "resolved": 0},
+    "links": {"proven": 0, "claimed": 0, "refuted": 0},
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from polyledger.domain.scope import moment_text
+from polyledger.domain.scope import Scope, moment_text
 from polyledger.store import scopes
 from polyledger.store.database import Database
 
@@ -32,7 +32,16 @@ def ledger_scope(database: Database) -> dict[str, Any] | None:
     return {
         "wallets": (named if len(named) <= _NAMED else len(named)) or None,
         "markets": None,
+        "events": None,
+        "categories": None,
         "since": None if stamp is None else moment_text(stamp),
         "until": None,
         "left_out": "; ".join(left_out),
     }
+
+
+def view_scope(database: Database, scope: Scope) -> dict[str, Any]:
+    """The scope of a question put to a ledger, with what the ledger itself leaves out."""
+    whole = ledger_scope(database)
+    besides = "" if whole is None else f"; of that, {whole['left_out']}, which the ledger does not have"
+    return {**scope.document(), "left_out": f"the rest of the ledger{besides}"}

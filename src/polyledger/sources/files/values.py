@@ -127,7 +127,7 @@ def _token(text: str) -> bytes:
 
 
 def _coded(column: pa.ChunkedArray, theirs: str, width: int, read: Callable[[str], bytes]) -> tuple[Coded, Refused]:
-    if _is_binary(column.type):
+    if is_binary(column.type):
         return _coded_binary(column, theirs, width)
     values, codes = distinct(as_text(column))
     known: dict[bytes, int] = {}
@@ -151,7 +151,7 @@ def _coded(column: pa.ChunkedArray, theirs: str, width: int, read: Callable[[str
 def _coded_hex(
     column: pa.ChunkedArray, theirs: str, width: int, kind: str, *, keep_zero: bool
 ) -> tuple[Coded, Refused]:
-    if _is_binary(column.type):
+    if is_binary(column.type):
         return _coded_binary(column, theirs, width)
     values, codes = _values(as_text(column))
     raw, fine = from_hex(values, width)
@@ -225,7 +225,8 @@ def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column if pa.types.is_string(kind) else column.cast(pa.string())
 
 
-def _is_binary(kind: pa.DataType) -> bool:
+def is_binary(kind: pa.DataType) -> bool:
+    """Whether a column holds bytes."""
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 

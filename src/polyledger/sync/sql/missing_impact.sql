@@ -1,21 +1,23 @@
 -- What hangs on each token, condition, market id and slug: trades (legs on chain, imported rows that are no duplicates),
 -- volume (each match once, 1e-6 USDC) and the time of the last trade (seconds since 1970, UTC). Rows that only their
 -- transaction identifies have none of the four. part is what figures are grouped by, null when they are not.
+-- {own} is true where each wallet's own legs count.
 CREATE OR REPLACE TEMP TABLE impact AS
 WITH of_chain AS (
     SELECT f.token, {chain_part} AS part, count(*) AS trades,
-           CAST(sum(CASE WHEN f.role = 0 THEN 0 WHEN f.side = 0 THEN f.collateral - f.leftover ELSE f.collateral END)
+           CAST(sum(CASE WHEN NOT (f.once OR {own}) THEN 0 WHEN f.side = 0 THEN f.collateral - f.leftover ELSE f.collateral END)
                 AS BIGINT) AS volume,
            max(f.tx // 65536) AS last_block
-    FROM chain.fills AS f {chain_join}
+    FROM book.counted_fills AS f {chain_join}
+    WHERE {chain_where}
     GROUP BY f.token, part
 ),
 of_files AS (
     SELECT t.identity, CASE WHEN t.link >= 0 THEN t.link END AS token, {file_part} AS part, count(*) AS trades,
-           CAST(sum(CASE WHEN t.role = 0 THEN 0 ELSE coalesce(t.collateral, 0) END) AS BIGINT) AS volume,
+           CAST(sum(CASE WHEN t.role = 0 AND NOT {own} THEN 0 ELSE coalesce(t.collateral, 0) END) AS BIGINT) AS volume,
            max(t.timestamp) AS last_trade
     FROM book.imported_rows AS t {file_join}
-    WHERE t.standing <> 1
+    WHERE t.standing <> 1 AND {file_where}
     GROUP BY t.identity, CASE WHEN t.link >= 0 THEN t.link END, part
 )
 SELECT c.token, t.condition, CAST(NULL AS VARCHAR) AS market_id,

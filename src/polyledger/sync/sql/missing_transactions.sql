@@ -6,5 +6,5 @@ SELECT t.transaction, count(*) AS trades,
        max(t.timestamp) AS last_trade
 FROM book.imported_rows AS t
 LEFT JOIN known_identities AS i ON i.identity = t.identity
-WHERE t.standing <> 1 AND t.link < 0 AND (-1 - t.link) % 4 = 1 AND coalesce(i.silent, true)
+WHERE t.standing <> 1 AND t.link < 0 AND (-1 - t.link) % 4 = 1 AND coalesce(i.silent, true) AND {file_where}
 GROUP BY t.transaction;

@@ -1,15 +1,16 @@
 -- One row per group. {chain_key} and {imported_key} are expressions of coverage.py, {chain_volume} and
--- {imported_volume} say which legs count, {chain_join} and {imported_join} bring what the keys need.
+-- {imported_volume} say which legs count, {chain_join} and {imported_join} bring what the keys need, {chain_where} and {imported_where} what belongs to it.
 WITH trades AS (
     SELECT {chain_key} AS key, f.wallet, t.condition, f.token AS link, coalesce(u.state, 'attributed') AS state,
            CASE WHEN u.token IS NULL THEN 'proven' END AS verdict, 0 AS standing, {chain_volume} AS volume,
            c.market_id IS NOT NULL AS has_market, c.numerators IS NOT NULL AS has_resolution,
            coalesce(c.category, 'Uncategorized') <> 'Uncategorized' AS has_category
-    FROM chain.fills AS f
+    FROM book.counted_fills AS f
     LEFT JOIN dim.tokens AS t ON t.token = f.token
     LEFT JOIN book.unlinked_tokens AS u ON u.token = f.token
     LEFT JOIN book.condition_facts AS c ON c.condition = t.condition
     {chain_join}
+    WHERE {chain_where}
     UNION ALL
     SELECT {imported_key}, f.wallet, t.condition, t.position, t.state, t.verdict, f.standing, {imported_volume},
            c.market_id IS NOT NULL, c.numerators IS NOT NULL, coalesce(c.category, 'Uncategorized') <> 'Uncategorized'
@@ -17,6 +18,7 @@ WITH trades AS (
     JOIN book.imported_links AS t ON t.link = f.link
     LEFT JOIN book.condition_facts AS c ON c.condition = t.condition
     {imported_join}
+    WHERE {imported_where}
 ),
 counted AS (SELECT * FROM trades WHERE standing <> 1),
 groups AS (

@@ -1,4 +1,5 @@
--- What has been scanned completely: merged intervals of blocks, with the times of their first and last block.
+-- What has been scanned completely: merged intervals of blocks, with the times of their first and last block. A border
+-- of imported logs may have no header: then the stored block next to it, inside, tells the time.
 CREATE VIEW book.scanned_islands AS
 WITH
 spans AS (
@@ -6,8 +7,9 @@ spans AS (
            max(i.to_block) OVER (ORDER BY i.from_block, i.to_block ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
                AS before
     FROM meta.intervals AS i
-    JOIN chain.blocks AS f ON f.number = i.from_block
-    JOIN chain.blocks AS l ON l.number = i.to_block
+    ASOF JOIN chain.blocks AS f ON i.from_block <= f.number
+    ASOF JOIN chain.blocks AS l ON i.to_block >= l.number
+    WHERE f.number <= i.to_block AND l.number >= i.from_block
 ),
 numbered AS (
     SELECT from_block, to_block, first_time, last_time,

@@ -13,9 +13,9 @@ FROM (
            false AS unconfirmed
     FROM (
         SELECT token, count(*) AS trades,
-               CAST(sum(CASE WHEN role = 0 THEN 0 WHEN side = 0 THEN collateral - leftover ELSE collateral END) AS BIGINT)
+               CAST(sum(CASE WHEN NOT once THEN 0 WHEN side = 0 THEN collateral - leftover ELSE collateral END) AS BIGINT)
                    AS volume
-        FROM chain.fills GROUP BY token
+        FROM book.counted_fills GROUP BY token
     ) AS c
     LEFT JOIN dim.tokens AS t ON t.token = c.token
     LEFT JOIN book.unlinked_tokens AS u ON u.token = c.token
