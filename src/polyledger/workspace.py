@@ -27,7 +27,7 @@ from polyledger.config import Settings, load_settings
 from polyledger.config_file import toml_template
 from polyledger.domain.amounts import parse_amount
 from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
-from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
+from polyledger.domain.errors import UsageError, WorkspaceError, WorkspaceLockedError
 from polyledger.domain.scope import Scope
 from polyledger.door.client import Door
 from polyledger.door.holding import Holding, holding
@@ -40,6 +40,7 @@ from polyledger.store.pending import note_keys
 from polyledger.store.probed import save_probe
 from polyledger.store.user_sql import user_query
 from polyledger.sync.claim_writer import ClaimWriter
+from polyledger.sync.enriched_file import write_enriched
 from polyledger.sync.file_imports import TRADES, TradeImport, import_document
 from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
@@ -445,6 +446,7 @@ class Workspace:
         *,
         format: str | None = None,  # noqa: A002
         force: bool = False,
+        file: str | Path | None = None,
     ) -> dict[str, Any]:
         """Write a view, or a table that projects work with, to a Parquet, CSV, JSONL or JSON file.
 
@@ -453,11 +455,17 @@ class Workspace:
             out: the file. It appears only when it is complete.
             format: parquet, csv, jsonl or json; unless told, by the ending of the file.
             force: replace a file that exists.
+            file: with ``enriched-trades``, an imported file: its own columns come first, in its order.
 
         Returns:
             {"path", "rows"}, and where things of the ledger have no row {"left_out": how many, "lacking": what}.
         """
         path = Path(out)
+        if file is not None:
+            if what != "enriched-trades":
+                raise UsageError(f"A file says nothing about the export {what!r}", "It belongs to enriched-trades")
+            rows = write_enriched(self._reader(), Path(file), path, format=format, force=force)
+            return {"path": path, "rows": rows}
         written = export(self._reader(), what, path, format=format, force=force)
         document: dict[str, Any] = {"path": path, "rows": written.rows}
         return document | ({"left_out": written.left_out, "lacking": written.lacking} if written.left_out else {})
