@@ -7,10 +7,10 @@ import os
 import platform
 from collections.abc import Callable
 
-from bench import average_cost, decoding, profit, proofs, scanning
+from bench import attribution, average_cost, decoding, profit, proofs, scanning
 from bench.figures import Figure, show
 
-NAMES = ("decoding", "scan", "profit", "average-cost", "proofs")
+NAMES = ("decoding", "scan", "profit", "average-cost", "proofs", "attribution")
 
 
 def main() -> None:
@@ -29,6 +29,7 @@ def main() -> None:
         "profit": lambda: profit.measure(arguments.rows),
         "average-cost": lambda: average_cost.measure(min(arguments.rows, 20_000_000)),
         "proofs": proofs.measure,
+        "attribution": lambda: attribution.measure(arguments.rows),
     }
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
     figures: list[Figure] = []

@@ -77,6 +77,7 @@ def test_the_workspace() -> None:
         "wallet",
         "verify",
         "verify_against",
+        "resolver",
         "explain",
         "conflicts",
         "export",

@@ -12,20 +12,22 @@ import datetime as dt
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+import anyio
 import pyarrow as pa
 
 from polyledger.config import Settings, load_settings
 from polyledger.config_file import toml_template
 from polyledger.domain.amounts import parse_amount
 from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
-from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
+from polyledger.domain.errors import UsageError, WorkspaceError, WorkspaceLockedError
 from polyledger.domain.scope import Scope
 from polyledger.door.client import Door
 from polyledger.door.holding import Holding, holding
@@ -34,16 +36,21 @@ from polyledger.door.wire import DoorClosedError
 from polyledger.insight.skill import refresh_priors
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.export import export
+from polyledger.store.pending import note_keys
 from polyledger.store.probed import save_probe
 from polyledger.store.user_sql import user_query
+from polyledger.sync.claim_writer import ClaimWriter
+from polyledger.sync.enriched_file import write_enriched
 from polyledger.sync.file_imports import TRADES, TradeImport, import_document
 from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import held_by, holder
 from polyledger.sync.log_imports import after_logs, log_import, logs_document
 from polyledger.sync.mapping_imports import MAPPING, MappingImport
+from polyledger.sync.pending import ask_sources, retry_due
 from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.probe import probe
-from polyledger.sync.run import Run, report_document
+from polyledger.sync.resolver import CACHED, Resolver
+from polyledger.sync.run import EVIDENCE_FOLDER, Run, report_document
 from polyledger.sync.scope import claim_scope, contracts_of
 from polyledger.sync.status import resume_command, status_document
 from polyledger.value.against import compare
@@ -174,6 +181,13 @@ class Workspace:
             held.state.run_id = run.report.run_id
             before = _counts(held.database)
             report = run.execute()
+            retry_due(
+                held.database,
+                self.settings,
+                self.path,
+                report.run_id,
+                evidence_folder=self.path / EVIDENCE_FOLDER,
+            )
             refresh_priors(held.database)
             brought = {name: count - before[name] for name, count in _counts(held.database).items()}
             covered = coverage(held.database)
@@ -387,6 +401,41 @@ class Workspace:
         schema = pa.schema([(column, pa.string()) for column in columns])
         return Result(document, lambda: pa.Table.from_pylist(rows, schema=schema))
 
+    def resolver(self, *, online: bool = False, cache_size: int = CACHED) -> Resolver:
+        """What tokens, conditions, markets, slugs and transactions are, for rows of your own as they come in.
+
+        Works beside a run that holds the ledger. What stays unknown is queued when the resolver is closed or flushed,
+        and tried again by `sync`.
+
+        Args:
+            online: ask the sources about what the ledger does not know, and keep their answers in it, proven. While
+                another process holds the ledger such keys stay pending.
+            cache_size: attributions kept in memory at most.
+        """
+        if online and not (self.path / LEDGER_FILE).exists():
+            self.init(self.path)
+            with self._holding("resolve", None):
+                pass
+        return Resolver(
+            self._rows,
+            contracts_of(self.settings),
+            online=self._fetch if online else None,
+            remember=lambda keys: note_keys(self.path, keys),
+            cache_size=cache_size,
+        )
+
+    def _rows(self, query: str) -> pa.Table:
+        return self._answered(lambda door: door.sql(query), lambda: self._reader().arrow(query))
+
+    def _fetch(self, keys: Mapping[str, Sequence[str]]) -> None:
+        """Ask the sources about keys and commit what they say; nothing is kept while another process has the ledger."""
+        with ThreadPoolExecutor(1) as thread:  # the caller may have an event loop of its own
+            asked = thread.submit(anyio.run, lambda: ask_sources(self.settings, keys)).result()
+        self.close()
+        with suppress(WorkspaceLockedError), self._holding("resolve", None) as held:
+            run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}-resolve"
+            asked.commit(ClaimWriter(held.database, self.path / EVIDENCE_FOLDER, run_id, contracts_of(self.settings)))
+
     def explain(self, identifier: str) -> Result:
         """Why a token, condition, market, transaction or fill is what it is."""
         document = self._ask("explain", identifier=identifier)
@@ -404,6 +453,7 @@ class Workspace:
         *,
         format: str | None = None,  # noqa: A002
         force: bool = False,
+        file: str | Path | None = None,
     ) -> dict[str, Any]:
         """Write a view, or a table that projects work with, to a Parquet, CSV, JSONL or JSON file.
 
@@ -412,11 +462,17 @@ class Workspace:
             out: the file. It appears only when it is complete.
             format: parquet, csv, jsonl or json; unless told, by the ending of the file.
             force: replace a file that exists.
+            file: with ``enriched-trades``, an imported file: its own columns come first, in its order.
 
         Returns:
             {"path", "rows"}, and where things of the ledger have no row {"left_out": how many, "lacking": what}.
         """
         path = Path(out)
+        if file is not None:
+            if what != "enriched-trades":
+                raise UsageError(f"A file says nothing about the export {what!r}", "It belongs to enriched-trades")
+            rows = write_enriched(self._reader(), Path(file), path, format=format, force=force)
+            return {"path": path, "rows": rows}
         written = export(self._reader(), what, path, format=format, force=force)
         document: dict[str, Any] = {"path": path, "rows": written.rows}
         return document | ({"left_out": written.left_out, "lacking": written.lacking} if written.left_out else {})

@@ -36,6 +36,8 @@ WHAT_TO_EXPORT = Literal[
     "events-dim",
     "resolutions",
     "wallet-category-breakdown",
+    "enriched-trades",
+    "missing-trades",
 ]
 ORDERS = Literal[
     "realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "resolved_conditions", "win_rate",
@@ -323,6 +325,9 @@ def export(
         Literal["parquet", "csv", "jsonl", "json"] | None, Parameter(help="Unless told, by the ending of the file.")
     ] = None,
     force: Annotated[bool, Parameter(negative="", show_default=False, help="Replace a file that exists.")] = False,
+    file: Annotated[
+        Path | None, Parameter(help="With enriched-trades: an imported file, whose own columns come first.")
+    ] = None,
     session: Given,
 ) -> None:
     """Write what the ledger holds to a file, sorted by its ids; the file appears only when it is complete.
@@ -333,7 +338,7 @@ def export(
     from polyledger.cli import views
 
     with session.open() as workspace:
-        document = workspace.export(what, out, format=format, force=force)
+        document = workspace.export(what, out, format=format, force=force, file=file)
     if "left_out" in document:
         session.say(f"{document['left_out']:,} {document['lacking']} are left out.")
     session.emit({"schema": "polyledger.export/1", **document, "path": str(document["path"])}, views.export)

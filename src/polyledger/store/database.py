@@ -66,6 +66,7 @@ MODELS: Final = (
     "book/imported_rows",
     "book/imported_sources",
     "book/known_conditions",
+    "book/enriched_rows",
     "book/imported_events",
     "book/all_holdings",
     "book/condition_trades",

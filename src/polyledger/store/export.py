@@ -87,6 +87,12 @@ EXPORTS: Final = {
         lacking="events that markets name and no source has described",
     ),
     "resolutions": Shape("condition_id", expected="SELECT count(*) FROM book.exported_conditions"),
+    "enriched-trades": Shape("file, row_number", expected="SELECT count(*) FROM imported.trades"),
+    "missing-trades": Shape(
+        "block, log_index",
+        expected="SELECT (SELECT count(*) FROM chain.fills) - count(*) "
+        "FROM (SELECT DISTINCT tx, log_index FROM imported.matches WHERE tx IS NOT NULL) AS m",
+    ),
     "wallet-category-breakdown": Shape(
         "wallet, category", expected="SELECT count(*) FROM book.wallet_categories"
     ),
