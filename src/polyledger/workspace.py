@@ -50,9 +50,10 @@ from polyledger.sync.pending import ask_sources, retry_due
 from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.probe import probe
 from polyledger.sync.resolver import CACHED, Resolver
-from polyledger.sync.run import EVIDENCE_FOLDER, Run, report_document
+from polyledger.sync.run import Run, report_document
 from polyledger.sync.scope import claim_scope, contracts_of
 from polyledger.sync.status import resume_command, status_document
+from polyledger.sync.work import EVIDENCE_FOLDER
 from polyledger.value.against import compare
 from polyledger.value.coverage import coverage
 from polyledger.value.tables import conflicts_table, positions_table, wallets_table
@@ -181,13 +182,9 @@ class Workspace:
             held.state.run_id = run.report.run_id
             before = _counts(held.database)
             report = run.execute()
-            retry_due(
-                held.database,
-                self.settings,
-                self.path,
-                report.run_id,
-                evidence_folder=self.path / EVIDENCE_FOLDER,
-            )
+            if not report.is_late:
+                evidence = self.path / EVIDENCE_FOLDER
+                retry_due(held.database, self.settings, self.path, report.run_id, evidence_folder=evidence)
             refresh_priors(held.database)
             brought = {name: count - before[name] for name, count in _counts(held.database).items()}
             covered = coverage(held.database)

@@ -42,6 +42,7 @@ class RunReport:
     chain: ChainOutcome = field(default_factory=ChainOutcome)
     requests: dict[str, int] = field(default_factory=dict)
     message: str | None = None
+    is_late: bool = False  # the time given ran out
 
 
 class Run:
@@ -123,6 +124,7 @@ class Run:
         errors = [tally.error for tally in work.tallies.values() if tally.error is not None and tally.missed]
         errors += [error for error in (work.chain_error, work.wallet_trades.error) if error is not None]
         is_late = work.is_late or work.wallet_trades.late or not work.chain.finished
+        self.report.is_late = is_late
         self.report.state = "partial" if is_late or errors else "done"
         self.report.message = "; ".join(error.what for error in errors) or None
 
