@@ -69,7 +69,7 @@ async def ask_sources(settings: Settings, keys: Mapping[str, Sequence[str]], *, 
 async def _ask(asked: Asked, source: Any, kind: str, keys: Sequence[str]) -> set[str]:
     """The keys that the source has, with what they were asked for."""
     wanted = ASKED_AS[kind]
-    enough = bool(WANTED[wanted] & capability_of(source, wanted).gives)
+    enough = WANTED[wanted] <= capability_of(source, wanted).gives
     found: set[str] = set()
     try:
         async with aclosing(source.look_up(wanted, keys)) as lists:
