@@ -15,7 +15,8 @@ from polyledger.store.database import Database
 from polyledger.store.probed import read_probe
 from polyledger.sync.measured import Measured
 from polyledger.sync.probe import probe
-from polyledger.workspace import LEDGER_FILE, Workspace
+from polyledger.workspace import Workspace
+from polyledger.workspace.access import LEDGER_FILE
 
 CLOSED = "http://127.0.0.1:1"
 
