@@ -87,6 +87,7 @@ class Work:
         self._writer = ClaimWriter(database, self._evidence, run_id, self._contracts)
         self._scanned = anyio.Event()
         self._scan_seconds = 0.0
+        self._told = False
         self.chain = ChainOutcome()
         self.chain_error: PolyledgerError | None = None
         self.wallet_trades = WalletTradesOutcome()
@@ -160,7 +161,8 @@ class Work:
             raise
         except (UpstreamUnavailableError, SourceError) as error:
             self.chain_error = error
-            self._progress({"stage": "chain", "message": error.what})
+            if any(tally.done for tally in self.tallies.values()):
+                self._tell_of_the_chain()
         finally:
             self._scan_seconds = time.monotonic() - began
             self._record_scan(upstreams)
@@ -215,6 +217,7 @@ class Work:
         )
         if not any(not stage.depends for stage in plan.stages):
             return None
+        self._tell_of_the_chain()
         self.records.add(plan)
         if plan.seconds > _SHOWN_FROM:
             await self._project(plan)
@@ -233,6 +236,12 @@ class Work:
     async def _project(self, plan: Plan) -> None:
         now = await anyio.to_thread.run_sync(coverage, self._database)
         self._progress({"stage": "plan", "projected": projected(now, plan)})
+
+    def _tell_of_the_chain(self) -> None:
+        """Say why the scan ended while others go on; where nothing else is to be done it is the error of the run."""
+        if self.chain_error is not None and not self._told:
+            self._progress({"stage": "chain", "message": self.chain_error.what})
+            self._told = True
 
     def _is_closed(self, offer: Offer) -> bool:
         tally = self.tallies.get(offer.source)
