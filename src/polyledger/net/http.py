@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +67,12 @@ class HttpAnswer:
         return text if len(text) <= _SHOWN_OF_A_BODY else text[:_SHOWN_OF_A_BODY] + "…"
 
 
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted; reading them takes longer than many a run, and five clients want them."""
+    return httpx2.create_ssl_context()
+
+
 class HttpClient:
     """An HTTP client for one source. Use it as an async context manager, or call `aclose`.
 
@@ -95,6 +103,7 @@ class HttpClient:
         self._largest_answer = largest_answer
         self._client = httpx2.AsyncClient(
             transport=transport,
+            verify=_trusted(),
             timeout=httpx2.Timeout(timeout, connect=min(10.0, timeout)),
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32),
             headers={"User-Agent": USER_AGENT, **(headers or {})},
