@@ -34,7 +34,7 @@ def gaps(document: Document, width: int) -> Iterable[RenderableType]:
         return
     yield f"{count(document['trades'])} trades, {amount(document['volume'])} USDC"
     yield ""
-    room = max(6, min(20, width - 62))
+    room = max(6, min(20, width - 67))
     table = plain_table("missing", "keys", "trades", "", "of trades", "of volume", right=(1, 2, 4, 5))
     for gap in document["gaps"]:
         table.add_row(

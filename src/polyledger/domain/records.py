@@ -15,11 +15,13 @@ PAYOUT_SCALE: Final = 1_000_000
 
 
 class Lookup(StrEnum):
-    """How the look-up of one key ended. The four are never mixed up: only ``found`` brings a record."""
+    """How the look-up of one key ended. They are never mixed up: only ``found`` brings a record."""
 
     FOUND = "found"
     NOT_FOUND = "not_found"
     """The source answered the question that was asked and does not have the key."""
+    UNSEEN = "unseen"
+    """The source cannot see what would tell, a node without the receipt say: no answer, to be asked again later."""
     SCHEMA_MISMATCH = "schema_mismatch"
     """The source has the key, but its row does not have the documented shape."""
     REFUSED = "refused"

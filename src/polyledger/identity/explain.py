@@ -10,6 +10,7 @@ from polyledger.domain.errors import MalformedIdError, UnknownSubjectError
 from polyledger.domain.ids import condition_bytes, normal_token, token_bytes, token_number
 from polyledger.identity import said
 from polyledger.identity.conflicts import payout_claims, settlement_of
+from polyledger.identity.explain_imports import imported_rows, of_imports
 from polyledger.store.database import Database
 
 Document = dict[str, Any]
@@ -54,7 +55,8 @@ _LINES: Final = "SELECT * FROM journal WHERE transaction_hash = $hash ORDER BY l
 
 def explain(database: Database, identifier: str, contracts: ContractSet) -> Document:
     """The document for an id: a token (decimal), a condition or transaction (0x + 64 hex), a market number, or a fill
-    (``TRANSACTION:LOG``). Proofs are derived anew from `contracts`, not read from the ledger.
+    (``TRANSACTION:LOG``). A transaction that only imported rows name is explained by them. Proofs are derived anew from
+    `contracts`, not read from the ledger.
 
     Raises:
         MalformedIdError: the text is no id of any of these kinds.
@@ -161,13 +163,18 @@ def _lost_market(database: Database, market: str, conditions: list[int], count: 
 
 
 def _transaction(database: Database, text: str, raw: bytes) -> Document:
+    rows = imported_rows(database, raw)
     if not database.query("SELECT 1 FROM chain.transactions WHERE hash = ?", [raw]):
+        if rows:
+            return _document({"kind": "transaction", "id": text}, *of_imports(database, text, rows))
         raise UnknownSubjectError(
             f"The ledger has never seen {text}, neither as a condition nor as a transaction",
             "Check the id; the transaction may lie outside the scanned blocks ('polyledger status' shows them)",
         )
     lines = database.arrow(_LINES, {"hash": text}).to_pylist()
     value = {"lines": [_plain(line) for line in lines], "fills": len(database.arrow(_FILLS, {"hash": text}))}
+    if rows:
+        value["rows"] = rows
     unbalanced = database.query(
         "SELECT count(*) FROM chain.unbalanced AS u JOIN chain.transactions AS t ON t.tx = u.tx WHERE t.hash = ?", [raw]
     )[0][0]

@@ -6,9 +6,12 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from polyledger.ctf.contracts import ContractSet, Role
 from polyledger.ctf.identity import token_ids
 from polyledger.replica.chain import Chain
+from polyledger.replica.faults import MarketFaults
 from polyledger.replica.logs import LogFilter, LogIndex
 from polyledger.replica.world import MarketRecord
 
@@ -120,6 +123,14 @@ class Catalogue:
         """The visible market that has this token."""
         market = self._by_token.get(token_id)
         return market if market is not None and self.is_visible(market) else None
+
+    def instead_of(self, faults: MarketFaults, source: str, condition_id: str = "") -> MarketRecord | None:
+        """The market that `source` answers whatever it is asked, a condition say; None while it answers soundly."""
+        if faults.one_market is None or source not in faults.one_market_of:
+            return None
+        market = self._by_condition[faults.one_market.lower()]
+        echoed = condition_id if faults.one_market_echoes and condition_id else market.condition_id
+        return msgspec.structs.replace(market, condition_id=echoed)
 
     def event_of(self, market: MarketRecord) -> Event:
         """The event a market belongs to."""

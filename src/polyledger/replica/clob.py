@@ -20,6 +20,8 @@ _PAGE = 1000
 _SAMPLING_PAGE = 500
 _END = base64.b64encode(b"-1").decode()  # "LTE=": no further page
 
+_SIMPLIFIED = ("condition_id", "tokens", "rewards", "active", "closed", "archived", "accepting_orders")
+
 Row = dict[str, Any]
 
 
@@ -78,14 +80,18 @@ class Clob:
         return JSONResponse({"t": tokens, "mts": 0.001, "nr": market.neg_risk} | fees)
 
     async def _by_token(self, request: Request) -> Response:
-        market = self._catalogue.market_of_token(request.path_params["token_id"])
+        token = request.path_params["token_id"]
+        faults = self._faults().markets
+        market = self._catalogue.instead_of(faults, "clob") or self._catalogue.market_of_token(token)
         if market is None or self._is_missing(market):
             return _error(404, "market not found")
-        ids = {"primary_token_id": market.token_ids[0], "secondary_token_id": market.token_ids[1]}
+        first = token if faults.one_market_echoes else market.token_ids[0]
+        ids = {"primary_token_id": first, "secondary_token_id": market.token_ids[1]}
         return JSONResponse({"condition_id": market.condition_id} | ids)
 
     def _of_condition(self, condition_id: str) -> MarketRecord | None:
-        market = self._catalogue.market_of_condition(condition_id)
+        instead = self._catalogue.instead_of(self._faults().markets, "clob", condition_id.lower())
+        market = instead or self._catalogue.market_of_condition(condition_id)
         return None if market is None or self._is_missing(market) else market
 
     def _is_missing(self, market: MarketRecord) -> bool:
@@ -132,6 +138,9 @@ class Clob:
         return tokens
 
     def _simplified_row(self, market: MarketRecord) -> Row:
+        recorded = self._recorded(market)
+        if recorded is not None:
+            return {name: recorded[name] for name in _SIMPLIFIED if name in recorded}
         is_closed = self._catalogue.resolution(market.condition_id) is not None
         return {
             "condition_id": market.condition_id,
@@ -143,7 +152,14 @@ class Clob:
             "accepting_orders": not is_closed,
         }
 
+    def _recorded(self, market: MarketRecord) -> Row | None:
+        """The object that the service itself once answered, if the world has it."""
+        return self._catalogue.chain.world.clob_rows.get(market.condition_id)
+
     def _row(self, market: MarketRecord) -> Row:
+        recorded = self._recorded(market)
+        if recorded is not None:
+            return recorded
         preparation = self._catalogue.preparation(market.condition_id)
         accepting = None if preparation is None else datetime.fromtimestamp(preparation.timestamp, UTC).isoformat()
         return self._simplified_row(market) | {

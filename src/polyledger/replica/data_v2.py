@@ -82,8 +82,12 @@ class DataV2:
             tokens += self._tokens_of_selector(condition)
         rows = []
         for token in tokens:
-            market = self._catalogue.market_of_token(token)
-            if market is not None and market.condition_id not in self._faults().markets.missing_data:
+            faults = self._faults().markets
+            stuck, market = self._catalogue.instead_of(faults, "data"), self._catalogue.market_of_token(token)
+            if stuck is not None:
+                rows.append(self._token_row(stuck, stuck.token_ids[0]))
+                rows[-1] |= {"token_id": token} if faults.one_market_echoes else {}
+            elif market is not None and market.condition_id not in faults.missing_data:
                 rows.append(self._token_row(market, token))
         return _envelope(rows, limit=len(rows), cursor=None)
 
@@ -124,7 +128,12 @@ class DataV2:
         events = _values(parameters, "event_id", "eventId", most=_MOST_RESOLUTIONS)
         question = parameters.get("question_id") or parameters.get("questionId")
         if conditions is not None:
-            found = [self._catalogue.market_of_condition(condition) for condition in conditions]
+            faults = self._faults().markets
+            found = [
+                self._catalogue.instead_of(faults, "data", condition.lower())
+                or self._catalogue.market_of_condition(condition)
+                for condition in conditions
+            ]
             markets = [market for market in found if market is not None]
         elif events is not None or question is not None:
             markets = [

@@ -95,6 +95,10 @@ class MarketFaults(msgspec.Struct, forbid_unknown_fields=True):
         missing_gamma, missing_clob, missing_data: condition ids that the service does not know.
         repeat_pages: Data API v1 repeats the last page past the offset cap instead of answering 400.
         subgraph_head: last block that the subgraph has indexed; None for the cutover of 2026-04-28.
+        one_market: condition id of the market that every look-up is answered with, as by an API that does not know a
+            filter and gives the first row of everything.
+        one_market_of: which services answer so.
+        one_market_echoes: answers carry the condition or token that was asked for; only the rest is that market's.
     """
 
     missing_gamma: list[str] = []
@@ -102,6 +106,9 @@ class MarketFaults(msgspec.Struct, forbid_unknown_fields=True):
     missing_data: list[str] = []
     repeat_pages: bool = False
     subgraph_head: int | None = None
+    one_market: str | None = None
+    one_market_of: tuple[Literal["gamma", "clob", "data"], ...] = ("gamma", "clob", "data")
+    one_market_echoes: bool = False
 
 
 class Faults(msgspec.Struct, forbid_unknown_fields=True):

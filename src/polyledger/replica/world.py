@@ -1,8 +1,10 @@
 """A recorded world: the logs, blocks and transactions of a chain, and what its markets are called.
 
 A world is a file ``NAME_logs.json.gz`` (also ``.json``, ``.jsonl`` and ``.jsonl.gz``) with a ``NAME_truth.json.gz`` (or
-``.json``) beside it that names the markets. In the JSONL form the first line is the object without its ``logs`` and
-each further line is one log; it is read in pieces, so a large world needs only the memory it will be served from.
+``.json``) beside it that names the markets. Market objects that the CLOB itself once answered may stand beside it too,
+one a line in ``NAME_clob.jsonl.gz`` (or ``.jsonl``): they are served as they were recorded. In the JSONL form of the
+logs the first line is the object without its ``logs`` and each further line is one log; it is read in pieces, so a
+large world needs only the memory it will be served from.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -85,6 +87,7 @@ class World(msgspec.Struct):
         blocks: recorded headers by number; a number without one gets a made-up, consistent header when served.
         transactions: by hash; may lack transactions that the recording did not list.
         markets: None when no truth file stands beside the logs.
+        clob_rows: recorded market objects of the CLOB by condition id; others are made from `markets`.
     """
 
     name: str
@@ -95,6 +98,7 @@ class World(msgspec.Struct):
     blocks: dict[int, BlockRecord]
     transactions: dict[str, TransactionRecord]
     markets: list[MarketRecord] | None
+    clob_rows: dict[str, dict[str, Any]] = {}
 
 
 def load_world(path: Path | str | None = None) -> World:
@@ -120,9 +124,11 @@ def _load(path: Path) -> World:
     try:
         with _opened(path) as file:
             header, index = _read_lines(file) if ".jsonl" in path.name else _read_document(file)
-        truth = _truth_path(path)
+        truth = _beside(path, "_truth.json.gz", "_truth.json")
         markets = None if truth is None else _read_truth(truth)
-    except (msgspec.MsgspecError, ValueError, OSError, EOFError) as error:
+        clob = _beside(path, "_clob.jsonl.gz", "_clob.jsonl")
+        clob_rows = {} if clob is None else _read_clob_rows(clob)
+    except (msgspec.MsgspecError, ValueError, KeyError, OSError, EOFError) as error:
         raise ConfigurationError(f"{path} is not a recorded world: {error}", "Record it again") from error
     finally:
         if collecting:
@@ -140,6 +146,7 @@ def _load(path: Path) -> World:
         blocks=blocks,
         transactions={transaction.hash: transaction for transaction in header.transactions},
         markets=markets,
+        clob_rows=clob_rows,
     )
 
 
@@ -172,9 +179,10 @@ def _chunks(file: BinaryIO) -> Iterator[list[bytes]]:
         yield lines
 
 
-def _truth_path(path: Path) -> Path | None:
+def _beside(path: Path, *endings: str) -> Path | None:
+    """The file of the same world with the first of these endings that there is."""
     stem = path.name.split("_logs")[0]
-    for ending in ("_truth.json.gz", "_truth.json"):
+    for ending in endings:
         candidate = path.with_name(stem + ending)
         if candidate.is_file():
             return candidate
@@ -188,3 +196,9 @@ def _read_truth(path: Path) -> list[MarketRecord]:
         market.oracle = market.oracle.lower()
         market.condition_id = market.condition_id.lower()
     return sorted(markets, key=lambda market: int(market.market_id))
+
+
+def _read_clob_rows(path: Path) -> dict[str, dict[str, Any]]:
+    with _opened(path) as file:
+        rows = msgspec.json.Decoder(dict[str, Any]).decode_lines(file.read())
+    return {str(row["condition_id"]).lower(): row for row in rows}

@@ -137,8 +137,11 @@ class ChainLookups:
             legs = fills.get(key, [])
             answers += [Answer(key, Lookup.FOUND, (evidence,), leg) for leg in legs]
             if not legs:
-                reason = "the transaction made no fills" if key in search.found else "no endpoint has its receipt"
-                answers.append(Answer(key, Lookup.NOT_FOUND, (evidence,), reason=reason))
+                # Nodes forget receipts, and some never had them: only a receipt without fills says that there are none.
+                seen = key in search.found
+                state = Lookup.NOT_FOUND if seen else Lookup.UNSEEN
+                reason = "the transaction made no fills" if seen else "no endpoint has its receipt"
+                answers.append(Answer(key, state, (evidence,), reason=reason))
         return answers
 
     async def _by_topic(self, kind: Kind, keys: list[str]) -> Answers:

@@ -30,7 +30,7 @@ def conditions_without(connection: duckdb.DuckDBPyConnection, source: str, kind:
         WHERE f.on_chain AND NOT EXISTS (
             SELECT 1 FROM meta.lookups AS k
             WHERE k.source = ? AND k.kind = ? AND k.lookup_key = '0x' || lower(hex(f.condition_id))
-              AND (k.outcome <> 'not_found' OR k.asked_at > ?))
+              AND (k.outcome NOT IN ('not_found', 'unseen') OR k.asked_at > ?))
         ORDER BY coalesce(s.trades, 0) DESC, id
         """,
         [source, kind, _now() - _ASK_AGAIN_AFTER],

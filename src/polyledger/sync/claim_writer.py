@@ -42,7 +42,7 @@ class ClaimCounts:
     """What came of one batch.
 
     Attributes:
-        asked, found, not_found, refused, schema_mismatch: keys, by how their look-up ended.
+        asked, found, not_found, unseen, refused, schema_mismatch: keys, by how their look-up ended.
         claims: rows written about tokens, markets and resolutions, of which `proven`, `refuted` and `quarantined`;
             the rest is only claimed.
         events, fills: rows written about events, and legs decoded from receipts.
@@ -54,6 +54,7 @@ class ClaimCounts:
     asked: int = 0
     found: int = 0
     not_found: int = 0
+    unseen: int = 0
     refused: int = 0
     schema_mismatch: int = 0
     claims: int = 0

@@ -29,6 +29,7 @@ ADDED: Final = pa.schema(
 )  # fmt: skip
 """The columns that are added."""
 _PREFIX: Final = "ledger_"
+_LINE: Final = "\0line"
 _ROWS: Final = (
     f"SELECT row_number, {', '.join(ADDED.names)} FROM book.enriched_rows "
     "WHERE file = $file AND row_number BETWEEN $first AND $last"
@@ -48,9 +49,9 @@ def write_enriched(
 ) -> int:
     """Write the rows of an imported file to `out`, each with what it is; returns how many.
 
-    Theirs come first, as they stand in the file and in its order, values of text files as text. Ours follow; where a
-    column of theirs has the name of one of ours, ours is called ``ledger_NAME``. Rows that could not be imported are
-    there as well, with the state unfillable.
+    Theirs come first, as they stand in the file and in its order, values of text files as text; JSON lines written as
+    JSON lines are theirs to the last digit. Ours follow; where a column of theirs has the name of one of ours, ours is
+    called ``ledger_NAME``. Rows that could not be imported are there as well, with the state unfillable.
 
     Raises:
         UsageError: the file was never imported, is not as it was, or no format is named.
@@ -78,7 +79,7 @@ def write_enriched(
         stack.callback(writer.close)
         written = 0
         for batch in _all_batches(open_file(file, parse), parse):
-            rows = _enriched(cursor, number, batch)
+            rows = _enriched(cursor, number, batch, spliced=chosen == "jsonl" and batch.lines is not None)
             writer.write(rows)
             written += rows.num_rows
         writer.close()
@@ -95,9 +96,14 @@ def _all_batches(opened: OpenedFile, parse: JsonLines) -> Iterator[RowBatch]:
     yield from batches(opened, opened.schema.names, parse)
 
 
-def _enriched(cursor: duckdb.DuckDBPyConnection, file: int, batch: RowBatch) -> pa.Table:
-    """Their columns and ours, a row for every row of the batch, unreadable ones included, in the order of the file."""
-    theirs = batch.table.append_column("\0row", pa.array(batch.row_number))
+def _enriched(cursor: duckdb.DuckDBPyConnection, file: int, batch: RowBatch, *, spliced: bool) -> pa.Table:
+    """Their columns and ours, a row for every row of the batch, unreadable ones included, in the order of the file.
+
+    With `spliced`, their rows stand in one column `_LINE` as they are, for our fields to be put behind theirs.
+    """
+    names = batch.table.column_names
+    theirs = pa.table({_LINE: batch.lines}) if spliced else batch.table
+    theirs = theirs.append_column("\0row", pa.array(batch.row_number))
     if batch.bad:
         lost = pa.table({"\0row": pa.array([row.number for row in batch.bad], pa.int64())})
         theirs = pa.concat_tables([theirs, lost], promote_options="default").sort_by("\0row")
@@ -114,7 +120,7 @@ def _enriched(cursor: duckdb.DuckDBPyConnection, file: int, batch: RowBatch) -> 
         column = ours.column(field.name).combine_chunks().cast(field.type).take(places)
         if field.name in _REJECTED:
             column = pc.if_else(pc.is_null(places), pa.scalar(_REJECTED[field.name], field.type), column)
-        name = f"{_PREFIX}{field.name}" if field.name in batch.table.column_names else field.name
+        name = f"{_PREFIX}{field.name}" if field.name in names else field.name
         theirs = theirs.append_column(name, column)
     return theirs
 
@@ -135,7 +141,7 @@ class _Writer:
             self._open()
         rows = rows.cast(self._schema)
         if self._kind == "jsonl":
-            self._writer.write(_lines(rows, self._path))
+            self._writer.write(_lines(rows))
         else:
             self._writer.write_table(rows)
 
@@ -154,22 +160,26 @@ class _Writer:
             self._writer = None
 
 
-def _lines(rows: pa.Table, beside: Path) -> bytes:
+def _lines(rows: pa.Table) -> bytes:
     """The rows as JSON lines; amounts as text, so that no digit is lost."""
-    part = beside.with_name(f"{beside.name}.lines")
-    connection = duckdb.connect()
-    try:
-        connection.register("rows", rows)
-        quoted = str(part).replace("'", "''")
-        connection.execute(
-            f"COPY (SELECT * REPLACE (CAST(payout AS VARCHAR) AS payout) FROM rows) TO '{quoted}' (FORMAT json)"
-            if "payout" in rows.column_names and pa.types.is_decimal(rows.schema.field("payout").type)
-            else f"COPY rows TO '{quoted}' (FORMAT json)"
-        ).fetchall()
-        return part.read_bytes()
-    finally:
-        connection.close()
-        part.unlink(missing_ok=True)
+    ours = rows.drop_columns([_LINE]) if _LINE in rows.column_names else rows
+    at = ours.schema.get_field_index("payout")
+    if pa.types.is_decimal(ours.schema.field(at).type):
+        ours = ours.set_column(at, "payout", ours.column(at).cast(pa.string()))
+    with duckdb.connect() as connection:
+        connection.register("rows", ours)
+        texts = connection.sql("SELECT CAST(to_json(r) AS VARCHAR) AS line FROM rows AS r").to_arrow_table().column(0)
+    if ours is not rows and _LINE in rows.column_names:
+        texts = _behind(rows.column(_LINE).cast(pa.large_string()), texts.cast(pa.large_string()))
+    return "".join(f"{line}\n" for line in texts.to_pylist()).encode()
+
+
+def _behind(theirs: pa.ChunkedArray, ours: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The fields of our objects behind those of theirs; alone where theirs is null."""
+    begun = pc.utf8_rtrim_whitespace(pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(theirs), 0, -1))
+    comma = pc.if_else(pc.equal(begun, "{"), pa.scalar("", pa.large_string()), pa.scalar(",", pa.large_string()))
+    both = pc.binary_join_element_wise(begun, comma, pc.utf8_slice_codeunits(ours, 1), pa.scalar("", pa.large_string()))
+    return pc.coalesce(both, ours)
 
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:

@@ -69,7 +69,7 @@ class Tally:
             self.found += 1
             if kind is Kind.RESOLUTION and _is_open(answer):
                 self.open += 1
-        elif answer.state is Lookup.NOT_FOUND:
+        elif answer.state in {Lookup.NOT_FOUND, Lookup.UNSEEN}:
             self.not_found += 1
         else:
             self.failed += 1

@@ -159,13 +159,14 @@ def read_missing(cursor: duckdb.DuckDBPyConnection, now: int | None = None) -> M
     """What the tables of `measured` say."""
     table = cursor.sql("SELECT * FROM missing").to_arrow_table()
     kinds = {Kind(kind): part for kind in _kinds(table) if (part := _keys_of(table, kind)) is not None}
-    transactions = _transactions(cursor)
+    moment = int(time.time()) if now is None else now
+    transactions = _transactions(cursor, moment)
     if transactions is not None:
         kinds[Kind.TRANSACTION] = transactions
     totals = "SELECT coalesce(sum(trades), 0), coalesce(sum(volume), 0) FROM impact"
     ((trades, volume),) = cursor.execute(totals).fetchall()
     ((count,),) = cursor.execute("SELECT count(*) FROM missing_transactions").fetchall()
-    return Missing(kinds, int(trades), int(volume), int(count), int(time.time()) if now is None else now)
+    return Missing(kinds, int(trades), int(volume), int(count), moment)
 
 
 def run_script(cursor: duckdb.DuckDBPyConnection, text: str) -> None:
@@ -213,14 +214,15 @@ def _barred(column: pa.ChunkedArray) -> dict[str, Bools]:
     return found
 
 
-def _transactions(cursor: duckdb.DuckDBPyConnection) -> MissingKeys | None:
-    """The weightiest transactions; a chain look-up that found none of our events is not repeated within a day."""
+def _transactions(cursor: duckdb.DuckDBPyConnection, now: int) -> MissingKeys | None:
+    """The weightiest transactions; a receipt that no node had is not asked for again within a day."""
     rows = cursor.sql(
         f"""
         SELECT '0x' || lower(hex(x.hash)) AS lookup_key, m.trades, m.volume, m.last_trade, 'sources' AS whose,
                CAST(NULL AS BOOLEAN) AS over, false AS named,
                (SELECT list(DISTINCT l.source) FROM meta.lookups AS l
-                WHERE l.kind = 'transaction' AND l.lookup_key = '0x' || lower(hex(x.hash))) AS barred
+                WHERE l.kind = 'transaction' AND l.lookup_key = '0x' || lower(hex(x.hash))
+                  AND (l.outcome <> 'unseen' OR epoch(l.asked_at) > {now} - 86400)) AS barred
         FROM (SELECT * FROM missing_transactions ORDER BY volume DESC, trades DESC, transaction
               LIMIT {MOST_TRANSACTIONS}) AS m
         JOIN imported.transactions AS x ON x.transaction = m.transaction

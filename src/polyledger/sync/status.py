@@ -95,7 +95,7 @@ def _sources(database: Database, first: int | None, last: int | None, requests: 
             {
                 **entry,
                 "found": outcomes.get("found", 0),
-                "not_found": outcomes.get("not_found", 0),
+                "not_found": outcomes.get("not_found", 0) + outcomes.get("unseen", 0),
                 "failed": failed,
             }
         )

@@ -18,10 +18,11 @@ import anyio.to_thread
 from polyledger.config import Settings
 from polyledger.domain.errors import ConfigurationError, PolyledgerError, SourceError, UpstreamUnavailableError
 from polyledger.domain.scope import Scope
+from polyledger.ledger.import_matches import match_imports
 from polyledger.sources.chain_ranges import START_BLOCKS
 from polyledger.sources.data_wallets import DataApiWallets
 from polyledger.sources.lookups import Kind
-from polyledger.store.attribution import KINDS, use_answerers
+from polyledger.store.attribution import KINDS, attribute, use_answerers
 from polyledger.store.database import Database
 from polyledger.sync.chain_stage import ChainOutcome, ChainStage
 from polyledger.sync.claim_writer import ClaimWriter
@@ -195,6 +196,8 @@ class Work:
                 if found is None or found <= _FINAL_KINDS:
                     return
                 rounds += 1
+                # What this round told of imported rows is what the next one asks about.
+                await anyio.to_thread.run_sync(self._attribute)
             else:
                 with anyio.move_on_after(_BETWEEN_ROUNDS):
                     await self._scanned.wait()
@@ -242,6 +245,12 @@ class Work:
         if self.chain_error is not None and not self._told:
             self._progress({"stage": "chain", "message": self.chain_error.what})
             self._told = True
+
+    def _attribute(self) -> None:
+        if self._database.query("SELECT 1 FROM imported.files LIMIT 1"):
+            match_imports(self._database)
+            with self._database.transaction() as connection:
+                attribute(connection)
 
     def _is_closed(self, offer: Offer) -> bool:
         tally = self.tallies.get(offer.source)

@@ -48,12 +48,16 @@ class BadRow:
 
 @dataclass(slots=True)
 class RowBatch:
-    """Some rows: the wanted columns, and the number of each row. `position` is how far the file has been read."""
+    """Some rows: the wanted columns, and the number of each row. `position` is how far the file has been read.
+
+    `lines` holds the rows as they stand in a file of JSON lines.
+    """
 
     table: pa.Table
     row_number: np.ndarray[tuple[int], np.dtype[np.int64]]
     position: int
     bad: list[BadRow] = field(default_factory=list)
+    lines: pa.Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +356,7 @@ def _line_batch(
     whole = table.column(IS_OBJECT).to_numpy(zero_copy_only=False)
     table = table.drop_columns([IS_OBJECT])
     if bool(whole.all()):
-        return RowBatch(table, numbers, position)
+        return RowBatch(table, numbers, position, lines=lines)
     broken = np.flatnonzero(~whole)
     texts = lines.take(pa.array(broken)).to_pylist()
     bad = [
@@ -360,7 +364,8 @@ def _line_batch(
         for place, text in zip(broken.tolist(), texts, strict=True)
     ]
     keep = np.flatnonzero(whole)
-    return RowBatch(table.take(pa.array(keep)), numbers[keep], position, bad)
+    chosen = pa.array(keep)
+    return RowBatch(table.take(chosen), numbers[keep], position, bad, lines.take(chosen))
 
 
 def _numbered_lines(text: bytes) -> tuple[pa.Array, int, np.ndarray[tuple[int], np.dtype[np.int64]]]:

@@ -8,6 +8,10 @@ FROM (
     GROUP BY k.kind, k.lookup_key
     HAVING count(DISTINCT k.source) = (SELECT count(DISTINCT b.source) FROM meta.answerers AS b WHERE b.kind = k.kind)
     UNION ALL
+    -- What could not be looked at is asked about again, up to seven times (see sync/sql/missing_keys.sql).
+    SELECT kind, lookup_key, false FROM meta.lookups
+    WHERE outcome = 'unseen' GROUP BY kind, lookup_key HAVING count(*) >= 7
+    UNION ALL
     SELECT CASE WHEN kind = 'market' THEN 'market_id' ELSE kind END, lookup_key, false
     FROM meta.pending WHERE next_try IS NULL
 ) AS keys

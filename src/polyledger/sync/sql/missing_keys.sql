@@ -72,7 +72,7 @@ unresolved AS (
 answers AS (
     SELECT a.kind, a.lookup_key, l.source, false AS open
     FROM aged AS a JOIN meta.lookups AS l ON l.kind = a.kind AND l.lookup_key = a.lookup_key
-    WHERE CASE WHEN l.outcome = 'not_found' THEN epoch(l.asked_at) > $now - 86400
+    WHERE CASE WHEN l.outcome IN ('not_found', 'unseen') THEN epoch(l.asked_at) > $now - 86400
                WHEN a.kind = 'resolution' AND l.outcome = 'found' THEN epoch(l.asked_at) > $now - a.patience * 86400
                ELSE true END
     UNION ALL

@@ -1,4 +1,4 @@
--- Keys asked of an HTTP source, and what came of it: found, not_found, refused, schema_mismatch.
+-- Keys asked of an HTTP source, and what came of it: found, not_found, unseen, refused, schema_mismatch.
 CREATE TABLE meta.lookups (
     source VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,
