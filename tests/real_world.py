@@ -104,7 +104,7 @@ def real_world(folder: Path, holds: Callable[[str], bool], *, unknown: Collectio
 
 
 def _legs(trade: Row, markets: Sequence[Row]) -> list[tuple[str, Row, str, str]]:
-    """(exchange, event, maker, taker) of both legs of a match: the stranger's maker leg, then the wallet's taker leg."""
+    """(exchange, event, maker, taker) of both legs: the stranger's maker leg, then the wallet's taker leg."""
     market = next((row for row in markets if row["condition_id"] == trade["conditionId"]), None)
     exchange = NEG_RISK_EXCHANGE if market is not None and market["neg_risk"] else EXCHANGE
     shares, collateral = amounts(trade)

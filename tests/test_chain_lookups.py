@@ -71,7 +71,7 @@ def test_fills_of_every_transaction_agree_with_the_truth(truth: dict[str, Any], 
         for fill in truth["fills"]
         if fill["tx_hash"] in set(hashes)
     )
-    assert [one.key for one in answers if one.state is Lookup.NOT_FOUND] == [UNKNOWN]
+    assert [one.key for one in answers if one.state is Lookup.UNSEEN] == [UNKNOWN]
 
 
 def role_of(fill: dict[str, Any]) -> int:
