@@ -13,13 +13,13 @@ import pytest
 
 from polyledger.ctf.contracts import ContractSet
 from polyledger.domain.errors import SourceError
-from polyledger.domain.records import FillRecord, Lookup, MarketState
+from polyledger.domain.records import FillRecord, Kind, Lookup, MarketState
 from polyledger.net import EndpointPool, HttpClient, RetryPolicy
 from polyledger.replica.faults import Faults, HttpFaults, RpcFaults
 from polyledger.replica.server import serve
 from polyledger.replica.world import World, load_world
 from polyledger.sources.chain_lookups import ChainLookups
-from polyledger.sources.lookups import Kind, one_by_one
+from polyledger.sources.lookups import one_by_one
 from tests.paths import DEVWORLD_TRUTH
 from tests.test_made_eras import ALICE, BOB, FIRST, POOL, YES, paid, pool_bought, prepared, world_file
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from polyledger.domain.errors import SchemaMismatchError, SourceError
-from polyledger.domain.records import ActivityRecord, Lookup, MarketState, TradeRecord
+from polyledger.domain.records import ActivityRecord, Kind, Lookup, MarketState, TradeRecord
 from polyledger.net import HttpClient, RetryPolicy
 from polyledger.replica.faults import Faults, HttpFaults, MarketFaults
 from polyledger.replica.server import serve
@@ -22,7 +22,7 @@ from polyledger.replica.world import load_world
 from polyledger.sources.data_api import DataApiSource
 from polyledger.sources.data_rows import resolution_record, token_record
 from polyledger.sources.data_wallets import DataApiWallets
-from polyledger.sources.lookups import Kind, one_by_one
+from polyledger.sources.lookups import one_by_one
 from tests.paths import DEVWORLD_TRUTH
 from tests.scripted_server import Scripted, scripted
 

@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from polyledger.domain.errors import MalformedIdError, SchemaMismatchError, SourceError, UpstreamUnavailableError
-from polyledger.domain.records import EventRecord, Lookup, MarketRecord, MarketState
+from polyledger.domain.records import EventRecord, Kind, Lookup, MarketRecord, MarketState
 from polyledger.net import HttpClient, RetryPolicy
 from polyledger.replica.faults import Faults, HttpFaults, MarketFaults
 from polyledger.replica.server import serve
 from polyledger.replica.world import load_world
 from polyledger.sources.answers import Answer, Page
 from polyledger.sources.gamma import GammaSource
-from polyledger.sources.lookups import Kind, one_by_one
+from polyledger.sources.lookups import one_by_one
 from tests.gamma_wire import IDS, row
 from tests.paths import real_file
 from tests.scripted_server import Scripted, scripted

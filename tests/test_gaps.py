@@ -12,7 +12,7 @@ import pytest
 
 import polyledger
 from polyledger.config import load_settings
-from polyledger.sources.lookups import Kind
+from polyledger.domain.records import Kind
 from polyledger.store.attribution import attribute
 from polyledger.store.database import Database
 from polyledger.sync.gaps import gaps

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyledger.domain.errors import UsageError
-from polyledger.sources.lookups import CATEGORY, CONDITION, EVENT, MARKET, RESOLUTION, Capability, Kind, Walk
+from polyledger.domain.records import Kind
+from polyledger.sources.lookups import (
+    CATEGORY,
+    CONDITION,
+    EVENT,
+    MARKET,
+    RESOLUTION,
+    Capability,
+    Walk,
+)
 from polyledger.sync.board import Board
 from polyledger.sync.missing import Missing, MissingKeys
 from polyledger.sync.plan import build_plan

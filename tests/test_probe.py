@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from polyledger.config import Settings
+from polyledger.domain.records import Kind
 from polyledger.replica import load_world, parse_faults, serve
-from polyledger.sources.lookups import MARKET, Capability, Kind, Walk
+from polyledger.sources.lookups import MARKET, Capability, Walk
 from polyledger.store.database import Database
 from polyledger.store.probed import read_probe
 from polyledger.sync.measured import Measured

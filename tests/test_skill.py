@@ -104,10 +104,7 @@ class Oracle:
             self.fills.append((wallet, condition, index, side, shares, collateral, own, times[block]))
         self.closing = last
         self.pnl = {
-            (w, p["condition"]): p
-            for w in wallets
-            for p in ledger.wallet(w).document["positions"]
-            if "condition" in p
+            (w, p["condition"]): p for w in wallets for p in ledger.wallet(w).document["positions"] if "condition" in p
         }
 
     def close_of(self, condition: str, index: int) -> float:

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from polyledger.domain.errors import SchemaMismatchError, SourceError, UpstreamUnavailableError
-from polyledger.domain.records import Lookup, MarketState
+from polyledger.domain.records import Kind, Lookup, MarketState
 from polyledger.net import GraphQlError, HttpClient, RetryPolicy
 from polyledger.replica.faults import Faults, HttpFaults, MarketFaults
 from polyledger.replica.server import serve
 from polyledger.replica.world import load_world
-from polyledger.sources.lookups import Kind, one_by_one
+from polyledger.sources.lookups import one_by_one
 from polyledger.sources.subgraph import SubgraphSource
 from tests.scripted_server import scripted
 

@@ -14,6 +14,25 @@ PAYOUT_SCALE: Final = 1_000_000
 """A share that pays in full pays this many micro-USDC; payout vectors of records are written on this scale."""
 
 
+class Kind(StrEnum):
+    """What a key is, and thereby what is asked: the value names the work in plans, look-ups and stages."""
+
+    TOKEN = "token"  # noqa: S105 - no password
+    """Key: a token id. What is this token?"""
+    MARKET = "market"
+    """Key: a condition id. Which market is it?"""
+    EVENT = "event"
+    """Key: an event's number."""
+    RESOLUTION = "resolution"
+    """Key: a condition id. How did it end?"""
+    TRANSACTION = "transaction"
+    """Key: a transaction hash. Which fills did it make?"""
+    MARKET_ID = "market_id"
+    """Key: Gamma's number of a market."""
+    SLUG = "slug"
+    """Key: the slug of a market."""
+
+
 class Lookup(StrEnum):
     """How the look-up of one key ended. They are never mixed up: only ``found`` brings a record."""
 

@@ -23,7 +23,6 @@ from polyledger.insight.ranking import INSIGHT_ORDERS, ranked_wallets
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors
 from polyledger.sync.gaps import DEFAULT_LIMIT, gaps
-from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.scope import contracts_of
 from polyledger.value.coverage import coverage
 from polyledger.value.methods import wallets_by_average_cost
@@ -96,6 +95,8 @@ def _gaps(asked: Asked, by: str | None = None, limit: int = DEFAULT_LIMIT, scope
 def _plan(
     asked: Asked, only: Sequence[str] = (), budget: float | None = None, scope: Document | None = None
 ) -> Document:
+    from polyledger.sync.planning import make_plan, plan_document
+
     wanted = Scope.from_plain(scope)
     return plan_document(make_plan(asked.database, asked.settings, only=only, budget=budget, scope=wanted), wanted)
 

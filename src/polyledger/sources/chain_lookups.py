@@ -25,6 +25,7 @@ from polyledger.domain.errors import SourceError, UpstreamUnavailableError
 from polyledger.domain.ids import condition_bytes, hash_bytes, hash_text, token_bytes, token_text
 from polyledger.domain.records import (
     PAYOUT_SCALE,
+    Kind,
     Lookup,
     MarketState,
     ResolutionRecord,
@@ -45,7 +46,6 @@ from polyledger.sources.lookups import (
     RESOLUTION,
     Answers,
     Capability,
-    Kind,
     Record,
     as_finished,
     capability_of,

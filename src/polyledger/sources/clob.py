@@ -12,7 +12,7 @@ from typing import Any, Final
 from polyledger.domain.categories import slug_of_label
 from polyledger.domain.errors import MalformedIdError, SchemaMismatchError, SourceError
 from polyledger.domain.ids import normal_condition, normal_hash, normal_token
-from polyledger.domain.records import PAYOUT_SCALE, Lookup, MarketRecord, MarketState, Settlement, TokenRecord
+from polyledger.domain.records import PAYOUT_SCALE, Kind, Lookup, MarketRecord, MarketState, Settlement, TokenRecord
 from polyledger.net import HttpClient
 from polyledger.sources.answers import (
     Answer,
@@ -32,7 +32,6 @@ from polyledger.sources.lookups import (
     RESOLUTION,
     Answers,
     Capability,
-    Kind,
     Walk,
     as_finished,
     capability_of,

@@ -13,7 +13,7 @@ import msgspec
 
 from polyledger.domain.errors import MalformedIdError, SchemaMismatchError
 from polyledger.domain.ids import normal_condition, normal_token
-from polyledger.domain.records import Lookup, ResolutionRecord, TokenRecord
+from polyledger.domain.records import Kind, Lookup, ResolutionRecord, TokenRecord
 from polyledger.net import HttpClient
 from polyledger.sources.answers import Answer, Evidence, PageGuard, fetch, require_success
 from polyledger.sources.data_rows import (
@@ -30,7 +30,6 @@ from polyledger.sources.lookups import (
     RESOLUTION,
     Answers,
     Capability,
-    Kind,
     as_finished,
     capability_of,
     jobs_of,

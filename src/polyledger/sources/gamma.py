@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from polyledger.domain.errors import SchemaMismatchError
-from polyledger.domain.records import EventRecord, Lookup, MarketRecord
+from polyledger.domain.records import EventRecord, Kind, Lookup, MarketRecord
 from polyledger.net import HttpClient
 from polyledger.sources.answers import Answer, Evidence, Page, PageGuard, fetch, require_success
 from polyledger.sources.gamma_lists import EVENTS_BY_ID, LISTINGS, MARKETS_BY_CONDITION, Listing
@@ -25,7 +25,6 @@ from polyledger.sources.lookups import (
     RESOLUTION,
     Answers,
     Capability,
-    Kind,
     Walk,
     as_finished,
     capability_of,

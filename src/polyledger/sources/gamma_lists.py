@@ -10,9 +10,8 @@ import msgspec
 
 from polyledger.domain.errors import MalformedIdError
 from polyledger.domain.ids import normal_condition, normal_token
-from polyledger.domain.records import EventRecord, MarketRecord
+from polyledger.domain.records import EventRecord, Kind, MarketRecord
 from polyledger.sources.gamma_rows import event_record, market_record, require_event_fields, require_market_fields
-from polyledger.sources.lookups import Kind
 
 Fields = Mapping[str, Any]
 

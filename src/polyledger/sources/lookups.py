@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Final, Protocol, TypeAlias, TypeVar
 
@@ -18,6 +17,7 @@ from polyledger.domain.ids import normal_condition, normal_hash, normal_token
 from polyledger.domain.records import (
     EventRecord,
     FillRecord,
+    Kind,
     MarketRecord,
     ResolutionRecord,
     TokenRecord,
@@ -30,26 +30,6 @@ Answers: TypeAlias = Sequence[Answer[Record]]
 """The answers that one request, or the last of several requests about the same keys, brought."""
 
 ResultT = TypeVar("ResultT")
-
-
-class Kind(StrEnum):
-    """What a key is, and thereby what is asked: the value names the work in plans, look-ups and stages."""
-
-    TOKEN = "token"  # noqa: S105 - no password
-    """Key: a token id. What is this token?"""
-    MARKET = "market"
-    """Key: a condition id. Which market is it?"""
-    EVENT = "event"
-    """Key: an event's number."""
-    RESOLUTION = "resolution"
-    """Key: a condition id. How did it end?"""
-    TRANSACTION = "transaction"
-    """Key: a transaction hash. Which fills did it make?"""
-    MARKET_ID = "market_id"
-    """Key: Gamma's number of a market."""
-    SLUG = "slug"
-    """Key: the slug of a market."""
-
 
 CONDITION: Final = "condition"
 MARKET: Final = "market"

@@ -16,6 +16,7 @@ from polyledger.domain.errors import MalformedIdError, SchemaMismatchError, Sour
 from polyledger.domain.ids import normal_condition, normal_token
 from polyledger.domain.records import (
     PAYOUT_SCALE,
+    Kind,
     Lookup,
     MarketState,
     ResolutionRecord,
@@ -30,7 +31,6 @@ from polyledger.sources.lookups import (
     RESOLUTION,
     Answers,
     Capability,
-    Kind,
     Walk,
     as_finished,
     capability_of,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from polyledger.sources.lookups import Kind
+from polyledger.domain.records import Kind
 from polyledger.sync.stages import Route, Stage
 
 _OPEN, _HALF, _DONE = 0, 1, 2

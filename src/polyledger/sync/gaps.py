@@ -22,8 +22,8 @@ import numpy as np
 
 from polyledger.domain.amounts import amount_text
 from polyledger.domain.errors import UsageError
+from polyledger.domain.records import Kind
 from polyledger.domain.scope import Scope
-from polyledger.sources.lookups import Kind
 from polyledger.store.database import Database
 from polyledger.store.scope_filters import scope_filters
 from polyledger.store.sql import script

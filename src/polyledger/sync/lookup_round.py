@@ -17,9 +17,9 @@ import anyio
 import anyio.to_thread
 
 from polyledger.domain.errors import PolyledgerError, UpstreamUnavailableError, WorkspaceError
-from polyledger.domain.records import Lookup, MarketRecord, MarketState
+from polyledger.domain.records import Kind, Lookup, MarketRecord, MarketState
 from polyledger.sources.answers import Answer, Page
-from polyledger.sources.lookups import Kind, LookupSource
+from polyledger.sources.lookups import LookupSource
 from polyledger.sync.board import Board
 from polyledger.sync.claim_writer import ClaimWriter
 from polyledger.sync.missing import Missing

@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from polyledger.sources.lookups import Capability, Kind, Walk
+from polyledger.domain.records import Kind
+from polyledger.sources.lookups import Capability, Walk
 from polyledger.store.database import Database
 from polyledger.store.probed import read_probe
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from polyledger.domain.records import Kind
 from polyledger.domain.scope import Scope
-from polyledger.sources.lookups import Kind
 from polyledger.store.database import Database
 from polyledger.store.scope_filters import NO_FILTERS, ScopeFilters, scope_filters
 from polyledger.store.scopes import limits_views

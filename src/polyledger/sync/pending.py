@@ -12,10 +12,10 @@ import anyio
 
 from polyledger.config import Settings
 from polyledger.domain.errors import SourceError, UpstreamUnavailableError
-from polyledger.domain.records import Lookup
+from polyledger.domain.records import Kind, Lookup
 from polyledger.net import RetryPolicy
 from polyledger.sources.answers import Answer
-from polyledger.sources.lookups import Kind, capability_of
+from polyledger.sources.lookups import capability_of
 from polyledger.store.database import Database
 from polyledger.store.pending import Key, due_keys, note_tries, take_in
 from polyledger.sync.claim_writer import ClaimWriter

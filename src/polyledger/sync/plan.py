@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from polyledger.sources.lookups import RESOLUTION, Kind
+from polyledger.domain.records import Kind
+from polyledger.sources.lookups import RESOLUTION
 from polyledger.sync.missing import CHAIN, Bools, Missing, MissingKeys
 from polyledger.sync.ranking import Floats, Integers, Tier, bands, order, scores, tiers
 from polyledger.sync.rates import Rates

@@ -14,10 +14,10 @@ from polyledger.domain.amounts import amount_text, parse_amount
 from polyledger.domain.errors import PolyledgerError
 from polyledger.domain.ids import address_bytes
 from polyledger.domain.intervals import total
+from polyledger.domain.records import Kind
 from polyledger.domain.scope import Scope
 from polyledger.sources.chain import ChainSource, Head
 from polyledger.sources.chain_ranges import START_BLOCKS
-from polyledger.sources.lookups import Kind
 from polyledger.store import scopes
 from polyledger.store.database import Database
 from polyledger.sync.measured import Measured

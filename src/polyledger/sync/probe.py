@@ -23,13 +23,13 @@ import msgspec
 
 from polyledger.config import ChainSettings, Settings, SourceSettings
 from polyledger.domain.errors import PolyledgerError
-from polyledger.domain.records import EventRecord, MarketRecord
+from polyledger.domain.records import EventRecord, Kind, MarketRecord
 from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, RetryPolicy
 from polyledger.sources.chain_lookups import ChainLookups
 from polyledger.sources.clob import ClobSource
 from polyledger.sources.data_api import DataApiSource
 from polyledger.sources.gamma import GammaSource
-from polyledger.sources.lookups import Kind, LookupSource, capability_of
+from polyledger.sources.lookups import LookupSource, capability_of
 from polyledger.sources.subgraph import SubgraphSource
 from polyledger.sync.scope import contracts_of
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import duckdb
 
-from polyledger.sources.lookups import Kind
+from polyledger.domain.records import Kind
 from polyledger.store.sql import script
 from polyledger.sync.ranking import Tier
 

@@ -10,7 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from polyledger.domain.errors import UsageError
-from polyledger.sources.lookups import CATEGORY, CONDITION, EVENT, FILLS, MARKET, RESOLUTION, Capability, Kind, Walk
+from polyledger.domain.records import Kind
+from polyledger.sources.lookups import (
+    CATEGORY,
+    CONDITION,
+    EVENT,
+    FILLS,
+    MARKET,
+    RESOLUTION,
+    Capability,
+    Walk,
+)
 from polyledger.sync.ranking import Integers, Tier
 
 SCAN: Final = "scan"

@@ -9,13 +9,14 @@ from typing import Any, Final, Self
 
 from polyledger.config import ChainSettings, Settings, SourceSettings
 from polyledger.domain.errors import ConfigurationError
+from polyledger.domain.records import Kind
 from polyledger.net import AdaptiveLimiter, EndpointPool, HttpClient, JsonRpcClient, RetryPolicy, is_loopback
 from polyledger.sources.chain import ChainSource
 from polyledger.sources.chain_lookups import ChainLookups
 from polyledger.sources.clob import ClobSource
 from polyledger.sources.data_api import DataApiSource
 from polyledger.sources.gamma import GammaSource
-from polyledger.sources.lookups import Kind, LookupSource
+from polyledger.sources.lookups import LookupSource
 from polyledger.sources.subgraph import SubgraphSource
 from polyledger.store.database import Database
 from polyledger.sync.measured import Measured

@@ -17,11 +17,11 @@ import anyio.to_thread
 
 from polyledger.config import Settings
 from polyledger.domain.errors import ConfigurationError, PolyledgerError, SourceError, UpstreamUnavailableError
+from polyledger.domain.records import Kind
 from polyledger.domain.scope import Scope
 from polyledger.ledger.import_matches import match_imports
 from polyledger.sources.chain_ranges import START_BLOCKS
 from polyledger.sources.data_wallets import DataApiWallets
-from polyledger.sources.lookups import Kind
 from polyledger.store.attribution import KINDS, attribute, use_answerers
 from polyledger.store.database import Database
 from polyledger.sync.chain_stage import ChainOutcome, ChainStage

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import pyarrow as pa
 
@@ -17,12 +17,14 @@ from polyledger.config_file import toml_template
 from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
 from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
 from polyledger.door.client import Door
-from polyledger.door.holding import Holding, holding
 from polyledger.door.questions import Asked, answer
 from polyledger.door.wire import DoorClosedError
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.user_sql import user_query
 from polyledger.sync.lock import held_by, holder
+
+if TYPE_CHECKING:
+    from polyledger.door.holding import Holding
 
 LEDGER_FILE: Final = "ledger.duckdb"
 CATEGORIES_FILE: Final = "categories.toml"
@@ -139,6 +141,8 @@ class LedgerAccess:
         return self._database
 
     def _holding(self, doing: str, progress: Progress | None) -> AbstractContextManager[Holding]:
+        from polyledger.door.holding import holding
+
         return holding(self.path, self.settings, doing, lambda: self._open(read_only=False), progress)
 
     def _open(self, *, read_only: bool) -> Database:

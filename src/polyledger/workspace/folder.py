@@ -18,13 +18,10 @@ from polyledger.door.client import Door
 from polyledger.door.wire import DoorClosedError
 from polyledger.store.database import plain_errors
 from polyledger.store.export import export
-from polyledger.sync.enriched_file import write_enriched
 from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import holder
-from polyledger.sync.planning import make_plan, plan_document
 from polyledger.sync.scope import contracts_of
 from polyledger.sync.status import resume_command, status_document
-from polyledger.value.against import compare
 from polyledger.value.tables import conflicts_table, positions_table, wallets_table
 from polyledger.workspace.access import LEDGER_FILE, SECONDS_BETWEEN_TRIES, Progress
 from polyledger.workspace.results import Result, query_document
@@ -73,6 +70,8 @@ class Workspace(LedgerWriting):
         if (self.path / LEDGER_FILE).exists():
             document = self._ask("plan", only=list(only), budget=budget, **_in_scope(scope))
         else:
+            from polyledger.sync.planning import make_plan, plan_document
+
             document = plan_document(make_plan(None, self.settings, only=only, budget=budget, scope=scope), scope)
         return Result(document, lambda: pa.Table.from_pylist(document["stages"]))
 
@@ -138,6 +137,8 @@ class Workspace(LedgerWriting):
         Raises:
             UsageError: the file cannot be read, or has no columns that can be compared.
         """
+        from polyledger.value.against import compare
+
         with plain_errors(self.path / LEDGER_FILE):
             document = compare(
                 self._reader(), Path(file), contracts_of(self.settings), tolerance=parse_amount(tolerance)
@@ -185,6 +186,8 @@ class Workspace(LedgerWriting):
         if file is not None:
             if what != "enriched-trades":
                 raise UsageError(f"A file says nothing about the export {what!r}", "It belongs to enriched-trades")
+            from polyledger.sync.enriched_file import write_enriched
+
             rows = write_enriched(self._reader(), Path(file), path, format=format, force=force)
             return {"path": path, "rows": rows}
         written = export(self._reader(), what, path, format=format, force=force)

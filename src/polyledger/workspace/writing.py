@@ -5,32 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
-
-import anyio
+from typing import TYPE_CHECKING, Any, Final
 
 from polyledger.domain.errors import WorkspaceLockedError
 from polyledger.domain.scope import Scope
-from polyledger.insight.skill import refresh_priors
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.pending import note_keys
-from polyledger.store.probed import save_probe
-from polyledger.sync.claim_writer import ClaimWriter
-from polyledger.sync.file_imports import TRADES, TradeImport, import_document
 from polyledger.sync.lock import holder
-from polyledger.sync.log_imports import after_logs, log_import, logs_document
-from polyledger.sync.mapping_imports import MAPPING, MappingImport
-from polyledger.sync.pending import ask_sources, retry_due
-from polyledger.sync.probe import probe
-from polyledger.sync.resolver import CACHED, Resolver
-from polyledger.sync.run import Run, report_document
-from polyledger.sync.scope import claim_scope, contracts_of
-from polyledger.sync.work import EVIDENCE_FOLDER
+from polyledger.sync.scope import contracts_of
 from polyledger.value.coverage import coverage
 from polyledger.workspace.access import LEDGER_FILE, LedgerAccess, Progress
+
+if TYPE_CHECKING:
+    from polyledger.sync.resolver import Resolver
 
 _COUNTED: Final = (
     "fills", "matches", "share_transfers", "collateral_transfers", "position_changes", "redemptions", "conversions",
@@ -61,6 +50,11 @@ class LedgerWriting(LedgerAccess):
             WorkspaceLockedError: another process writes this ledger.
             UpstreamUnavailableError, SourceError: the chain cannot be read; what was committed stays.
         """
+        from polyledger.insight.skill import refresh_priors
+        from polyledger.sync.pending import retry_due
+        from polyledger.sync.run import Run, report_document
+        from polyledger.sync.work import EVIDENCE_FOLDER
+
         self.close()
         self.init(self.path)
         with plain_errors(self.path / LEDGER_FILE), self._holding("sync", progress) as held:
@@ -108,6 +102,8 @@ class LedgerWriting(LedgerAccess):
             UsageError: `columns` maps to something that does not exist.
             WorkspaceLockedError: another process writes this ledger.
         """
+        from polyledger.sync.file_imports import TRADES, TradeImport, import_document
+
         began = time.monotonic()
         self.close()
         self.init(self.path)
@@ -135,6 +131,8 @@ class LedgerWriting(LedgerAccess):
             UsageError: the blocks or `columns` make no sense.
             ConfigurationError: the ledger was begun with other contracts.
         """
+        from polyledger.sync.log_imports import after_logs, log_import, logs_document
+
         began = time.monotonic()
         self.close()
         self.init(self.path)
@@ -156,6 +154,10 @@ class LedgerWriting(LedgerAccess):
         Arguments, errors and document as for `import_trades`; each file also counts its claims by verdict, and says
         why rows were quarantined.
         """
+        from polyledger.sync.file_imports import import_document
+        from polyledger.sync.mapping_imports import MAPPING, MappingImport
+        from polyledger.sync.scope import claim_scope
+
         began = time.monotonic()
         self.close()
         self.init(self.path)
@@ -173,6 +175,9 @@ class LedgerWriting(LedgerAccess):
 
         Where a ledger is there and nobody else writes it, the result is kept in it, and plans reckon with it.
         """
+        from polyledger.store.probed import save_probe
+        from polyledger.sync.probe import probe
+
         document = probe(self.settings)
         self.close()
         file = self.path / LEDGER_FILE
@@ -182,7 +187,7 @@ class LedgerWriting(LedgerAccess):
                 save_probe(held.database, document)
         return {"probe": document, "stored": stored}
 
-    def resolver(self, *, online: bool = False, cache_size: int = CACHED) -> Resolver:
+    def resolver(self, *, online: bool = False, cache_size: int = 200_000) -> Resolver:
         """What tokens, conditions, markets, slugs and transactions are, for rows of your own as they come in.
 
         Works beside a run that holds the ledger. What stays unknown is queued when the resolver is closed or flushed,
@@ -193,6 +198,8 @@ class LedgerWriting(LedgerAccess):
                 another process holds the ledger such keys stay pending.
             cache_size: attributions kept in memory at most.
         """
+        from polyledger.sync.resolver import Resolver
+
         if online and not (self.path / LEDGER_FILE).exists():
             self.init(self.path)
             with self._holding("resolve", None):
@@ -207,6 +214,14 @@ class LedgerWriting(LedgerAccess):
 
     def _fetch(self, keys: Mapping[str, Sequence[str]]) -> None:
         """Ask the sources about keys and commit what they say; nothing is kept while another process has the ledger."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        import anyio
+
+        from polyledger.sync.claim_writer import ClaimWriter
+        from polyledger.sync.pending import ask_sources
+        from polyledger.sync.work import EVIDENCE_FOLDER
+
         with ThreadPoolExecutor(1) as thread:  # the caller may have an event loop of its own
             asked = thread.submit(anyio.run, lambda: ask_sources(self.settings, keys)).result()
         self.close()
