@@ -268,7 +268,7 @@ def test_the_recorded_world_through_the_replica(http: HttpFaults) -> None:
     markets = world.markets
     assert markets is not None
     missing = markets[5].condition_id
-    with serve(world, faults=Faults(seed=5, http=http, markets=MarketFaults(missing_clob=[missing]))) as url:
+    with serve(world, faults=Faults(seed=5, http=http, markets=MarketFaults(missing_clob=frozenset({missing})))) as url:
         ids = [market.condition_id for market in markets]
         answers = collect(url + "/clob", lambda clob: one_by_one(clob.look_up(Kind.MARKET, ids)))
         pages = collect(url + "/clob", lambda clob: clob.walk_markets())

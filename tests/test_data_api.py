@@ -319,7 +319,7 @@ def test_tokens_and_resolutions_of_the_recorded_world(http: HttpFaults) -> None:
     markets = world.markets
     assert markets is not None
     missing = markets[4].condition_id
-    with serve(world, faults=Faults(seed=4, http=http, markets=MarketFaults(missing_data=[missing]))) as url:
+    with serve(world, faults=Faults(seed=4, http=http, markets=MarketFaults(missing_data=frozenset({missing})))) as url:
         base = url + "/data"
         tokens = look_up(base, Kind.TOKEN, [token for market in markets for token in market.token_ids])
         by_condition = look_up(base, Kind.MARKET, [market.condition_id for market in markets])

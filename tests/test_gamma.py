@@ -409,7 +409,7 @@ def test_the_recorded_world_is_named_through_the_replica(http: HttpFaults) -> No
     markets = world.markets
     assert markets is not None
     missing = markets[3].condition_id
-    faults = Faults(seed=3, http=http, markets=MarketFaults(missing_gamma=[missing]))
+    faults = Faults(seed=3, http=http, markets=MarketFaults(missing_gamma=frozenset({missing})))
     with serve(world, faults=faults) as url:
         ids = [market.condition_id for market in markets]
         answers = collect(url + "/gamma", lambda gamma: one_by_one(gamma.look_up(Kind.MARKET, ids)), batch=7)

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from polyledger.ctf.contracts import ContractSet, Role
 from polyledger.ctf.identity import ProtocolPosition, position_ids
 from polyledger.store.keys import CONDITIONS, TOKENS, KeyMap, append, intern, known_keys, next_key
 
@@ -77,6 +78,17 @@ def link_protocol_tokens(connection: duckdb.DuckDBPyConnection, tokens: pa.Array
         np.array([position.outcome_index for _, position in found], np.int32),
         np.full(len(found), position_manager, np.int32),
     )
+
+
+def other_tokens(token: str, condition: str, contracts: ContractSet) -> list[str]:
+    """The other tokens of a binary condition, by derivation; none when `token` is not one of its tokens."""
+    word = np.frombuffer(bytes.fromhex(condition[2:]), np.uint8).reshape(1, 32)
+    collaterals = contracts.addresses_of([Role.COLLATERAL, Role.WRAPPED_COLLATERAL])
+    for derived in position_ids(word, 2, collaterals)[0]:
+        names = [str(int.from_bytes(name.tobytes(), "big")) for name in derived]
+        if token in names:
+            return [name for name in names if name != token]
+    return []
 
 
 def intern_tokens(connection: duckdb.DuckDBPyConnection, values: pa.Array) -> KeyMap:

@@ -110,6 +110,14 @@ class Catalogue:
                 found.append(Event(event.event_id, event.slug, event.title, event.category, visible))
         return found
 
+    def event(self, event_id: str) -> Event | None:
+        """An event, holding only its visible markets; None without any."""
+        known = self._events.get(event_id)
+        visible = () if known is None else tuple(market for market in known.markets if self.is_visible(market))
+        if known is None or not visible:
+            return None
+        return Event(known.event_id, known.slug, known.title, known.category, visible)
+
     def is_visible(self, market: MarketRecord) -> bool:
         """Whether the market exists yet."""
         return market.condition_id not in self._recorded or self.preparation(market.condition_id) is not None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -14,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from polyledger.replica.faults import Dice, HttpFaults
 
+WINDOW_SECONDS = 10.0
 SOURCES = frozenset({"rpc", "gamma", "clob", "data", "subgraph"})
 
 
@@ -50,6 +53,32 @@ class Connections:
         return True
 
 
+class Windows:
+    """How often each beginning of a path was asked for in the last ten seconds, as a service that limits counts it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._taken: dict[str, deque[float]] = {}
+
+    def take(self, path: str, limits: Mapping[str, int]) -> int:
+        """Let a request through, or say in how many seconds there is room for it (at least 1); 0 is through.
+
+        Refused requests do not count.
+        """
+        now = self._clock()
+        concerned = [name for name in limits if path == name or path.startswith(f"{name}/")]
+        for name in concerned:
+            taken = self._taken.setdefault(name, deque())
+            while taken and taken[0] <= now - WINDOW_SECONDS:
+                taken.popleft()
+            if len(taken) >= limits[name]:
+                oldest = taken[len(taken) - limits[name]]
+                return max(1, math.ceil(oldest + WINDOW_SECONDS - now))
+        for name in concerned:
+            self._taken[name].append(now)
+        return 0
+
+
 class FaultLayer:
     """ASGI middleware; `settings` is asked anew for each request, since a test may change it at any time."""
 
@@ -65,6 +94,7 @@ class FaultLayer:
         self._settings = settings
         self._requests = requests
         self._connections = connections
+        self._windows = Windows()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         source = scope["path"].strip("/").split("/")[0] if scope["type"] == "http" else ""
@@ -75,6 +105,13 @@ class FaultLayer:
         faults, dice = self._settings()
         if source not in faults.sources:
             await self._app(scope, receive, send)
+            return
+        wait = self._windows.take(scope["path"].strip("/"), faults.limits) if faults.limits else 0
+        if wait:
+            self._requests[f"{source}:refused"] += 1
+            await Request(scope, receive).body()
+            refusal = JSONResponse({"error": "Too Many Requests"}, status_code=429, headers={"retry-after": str(wait)})
+            await refusal(scope, receive, send)
             return
         if faults.latency_seconds:
             await asyncio.sleep(faults.latency_seconds)

@@ -74,6 +74,8 @@ class HttpFaults(msgspec.Struct, forbid_unknown_fields=True):
         retry_after_seconds: the wait it asks for.
         latency_seconds: wait before each answer.
         down: pairs of first and last request (counted per source from 1) during which everything is answered with 503.
+        limits: most requests in any 10 seconds by the beginning of a path, such as ``gamma/markets``; one more is
+            answered with 429 and the seconds to wait. A request counts for every beginning that it has.
     """
 
     sources: tuple[Source, ...] = ("rpc", "gamma", "clob", "data", "subgraph")
@@ -86,13 +88,29 @@ class HttpFaults(msgspec.Struct, forbid_unknown_fields=True):
     retry_after_seconds: int = 0
     latency_seconds: float = 0.0
     down: list[tuple[int, int]] = []
+    limits: dict[str, int] = {}
+
+
+DOCUMENTED_LIMITS: dict[str, int] = {
+    "gamma": 4_000,
+    "gamma/markets": 300,
+    "gamma/events": 500,
+    "data": 1_000,
+    "data/trades": 200,
+    "data/v2": 200,
+    "clob": 9_000,
+    "clob/markets": 900,
+    "clob/markets-by-token": 900,
+    "subgraph": 50,
+}
+"""Requests in 10 seconds as the owners document them; routes of which nothing is known stand with their nearest kin."""
 
 
 class MarketFaults(msgspec.Struct, forbid_unknown_fields=True):
     """Gaps and oddities of the market services.
 
     Attributes:
-        missing_gamma, missing_clob, missing_data: condition ids that the service does not know.
+        missing_gamma, missing_clob, missing_data, missing_subgraph: condition ids that the service does not know.
         repeat_pages: Data API v1 repeats the last page past the offset cap instead of answering 400.
         subgraph_head: last block that the subgraph has indexed; None for the cutover of 2026-04-28.
         one_market: condition id of the market that every look-up is answered with, as by an API that does not know a
@@ -101,9 +119,10 @@ class MarketFaults(msgspec.Struct, forbid_unknown_fields=True):
         one_market_echoes: answers carry the condition or token that was asked for; only the rest is that market's.
     """
 
-    missing_gamma: list[str] = []
-    missing_clob: list[str] = []
-    missing_data: list[str] = []
+    missing_gamma: frozenset[str] = frozenset()
+    missing_clob: frozenset[str] = frozenset()
+    missing_data: frozenset[str] = frozenset()
+    missing_subgraph: frozenset[str] = frozenset()
     repeat_pages: bool = False
     subgraph_head: int | None = None
     one_market: str | None = None

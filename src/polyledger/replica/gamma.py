@@ -200,7 +200,7 @@ class Gamma:
         )
 
     def _visible_markets(self) -> list[MarketRecord]:
-        missing = frozenset(self._faults().markets.missing_gamma)
+        missing = self._faults().markets.missing_gamma
         return [market for market in self._catalogue.markets() if market.condition_id not in missing]
 
     def _selected_markets(self, parameters: QueryParams) -> list[MarketRecord]:
@@ -234,7 +234,7 @@ class Gamma:
 
     def _candidates(self, parameters: QueryParams) -> list[MarketRecord]:
         """Markets that may match, by id: found by condition or token when the query names some, else all."""
-        missing = frozenset(self._faults().markets.missing_gamma)
+        missing = self._faults().markets.missing_gamma
         catalogue = self._catalogue
         if "condition_ids" in parameters:
             found = [catalogue.market_of_condition(condition) for condition in parameters.getlist("condition_ids")]
@@ -248,10 +248,9 @@ class Gamma:
     def _selected_events(self, parameters: QueryParams) -> list[Event]:
         closed = parameters.get("closed", "false") == "true"
         selected = []
-        for event in self._catalogue.events():
+        events = self._catalogue.events() if "id" not in parameters else self._events_by_id(parameters.getlist("id"))
+        for event in events:
             if all(self._rows.is_closed(market) for market in event.markets) != closed:
-                continue
-            if "id" in parameters and event.event_id not in parameters.getlist("id"):
                 continue
             if "slug" in parameters and event.slug not in parameters.getlist("slug"):
                 continue
@@ -262,6 +261,10 @@ class Gamma:
                 continue
             selected.append(event)
         return selected
+
+    def _events_by_id(self, numbers: Sequence[str]) -> list[Event]:
+        found = {int(event.event_id): event for event in map(self._catalogue.event, numbers) if event is not None}
+        return [found[number] for number in sorted(found)]
 
 
 def _among(field: str, values: Sequence[str]) -> Callable[[MarketRecord], bool]:

@@ -74,11 +74,20 @@ class Subgraph:
                 )
             head = block_argument["number"]
         rows, is_list = self._entities.of(subgraph, field.name, head)
+        missing = self._faults().markets.missing_subgraph
+        if missing:
+            rows = [row for row in rows if _condition_of(row) not in missing]
         if not is_list:
             wanted = str(field.arguments.get("id", ""))
             found = next((row for row in rows if row["id"] == wanted), None)
             return None if found is None else _project(found, field.selection)
         return [_project(row, field.selection) for row in _page(rows, field.arguments)]
+
+
+def _condition_of(row: Row) -> str:
+    """The condition that a row is about, as far as it says so."""
+    condition = row.get("condition", row["id"])
+    return str(condition["id"] if isinstance(condition, dict) else condition)
 
 
 def _page(rows: Iterable[Row], arguments: dict[str, Any]) -> list[Row]:
@@ -107,9 +116,11 @@ def _test(name: str, value: Any) -> Callable[[Row], bool]:
             field = name.removesuffix(ending)
             return lambda row: comparison(_comparable(row, field), _as_number(value, field, row))
     if name.endswith("_not_in"):
-        return lambda row: _raw(row, name.removesuffix("_not_in")) not in [str(one) for one in value]
+        unwanted = frozenset(map(str, value))
+        return lambda row: _raw(row, name.removesuffix("_not_in")) not in unwanted
     if name.endswith("_in"):
-        return lambda row: _raw(row, name.removesuffix("_in")) in [str(one) for one in value]
+        wanted = frozenset(map(str, value))
+        return lambda row: _raw(row, name.removesuffix("_in")) in wanted
     if name.endswith("_not"):
         return lambda row: _raw(row, name.removesuffix("_not")) != str(value)
     return lambda row: _raw(row, name) == str(value)

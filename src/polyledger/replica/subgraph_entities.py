@@ -56,7 +56,8 @@ class Entities:
             raise QueryError(f"Type `Query` has no field `{name}`")
         key = (f"{subgraph}/{singular}", head, self._catalogue.chain.revision)
         if key not in self._cache:
-            self._cache.clear()  # one at a time: paging through an entity asks for the same one over and over
+            if len(self._cache) > 2:  # paging through an entity asks for the same one over and over
+                self._cache.clear()
             self._cache[key] = maker(head)
         return self._cache[key], name != singular
 

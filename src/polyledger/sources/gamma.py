@@ -77,6 +77,7 @@ class GammaSource:
                 _EXPECTED,
                 _EVENTS_PER_10S if kind is Kind.EVENT else _MARKETS_PER_10S,
                 "the likelier closed state is asked first, the other for what is missing",
+                two_states=kind is not Kind.EVENT,
             )
             for kind, width in _WIDTHS.items()
         )

@@ -52,6 +52,8 @@ class Capability:
         gives: what an answer may tell, see `FACTS`.
         requests_per_batch: requests that a full batch is expected to take. Gamma asks the likelier closed state first
             and the other one only for keys still missing, and these fill requests of their own.
+        two_states: open and closed markets are asked for apart, so that `requests_per_batch` depends on how many of
+            the keys are of either kind.
         documented_per_10s: requests in ten seconds that the owner documents; the budget is at most half of it.
         note: what else to know, one clause.
         weight: what one request costs in the source's budget: a batch of JSON-RPC counts as its calls.
@@ -65,6 +67,7 @@ class Capability:
     documented_per_10s: int | None = None
     note: str = ""
     weight: float = 1.0
+    two_states: bool = False
 
 
 @dataclass(frozen=True, slots=True)

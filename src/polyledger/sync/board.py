@@ -2,13 +2,14 @@
 
 A key goes to the source the plan names first, then along its route while sources do not know it. It leaves the board
 with the first answer that holds what was wanted, so nobody else is asked. A key that a source with poorer answers knew
-stays open only for those that could say more.
+stays open only for those that could say more. Of what waits for a source the keys that promise most go first, whether
+it is the first to be asked or others did not know them: a heavy key does not queue behind light ones.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 
@@ -30,12 +31,33 @@ class _Lane:
         self.lost = np.zeros((len(route.sources), len(self.keys)), np.bool_)
         self.holder = route.first.astype(np.int8).copy()
         self.state[self.holder < 0] = _DONE
-        self.waiting: list[deque[int]] = [deque() for _ in route.sources]
+        self._ranks = [route.ranks_for(place) for place in range(len(route.sources))]
+        self._keys_by_rank = [np.argsort(ranks) for ranks in self._ranks]
+        self.waiting: list[list[int]] = [[] for _ in route.sources]  # heaps of ranks
         self.under_way: list[set[int]] = [set() for _ in route.sources]
         self.closed = [False] * len(route.sources)
 
     def place_of(self, source: str) -> int | None:
         return self.route.sources.index(source) if source in self.route.sources else None
+
+    def put(self, place: int, keys: Iterable[int]) -> None:
+        """Let keys wait for the source at `place`."""
+        ranks, heap = self._ranks[place], self.waiting[place]
+        for key in keys:
+            heappush(heap, int(ranks[key]))
+
+    def begin(self, place: int, keys: Sequence[int]) -> None:
+        """As `put`, for many keys while nothing waits."""
+        self.waiting[place] += self._ranks[place][np.asarray(keys, np.int64)].tolist()
+        heapify(self.waiting[place])
+
+    def pop(self, place: int) -> int:
+        """The key that promises most of those that wait for the source at `place`."""
+        return int(self._keys_by_rank[place][heappop(self.waiting[place])])
+
+    def left(self, place: int) -> list[int]:
+        """All keys that wait for the source at `place`, in order."""
+        return [int(self._keys_by_rank[place][rank]) for rank in sorted(self.waiting[place])]
 
     def next_place(self, key: int) -> int | None:
         """The next source on the key's way that may be asked and has not been."""
@@ -53,7 +75,7 @@ class _Lane:
         while (place := self.next_place(key)) is not None:
             if not self.closed[place]:
                 self.holder[key] = place
-                self.waiting[place].append(key)
+                self.put(place, [key])
                 return
             self.lost[place, key] = True
         self.holder[key] = -1
@@ -64,7 +86,7 @@ class Board:
 
     Args:
         routes: by kind.
-        stages: of the plan: the order in which the keys of each source wait.
+        stages: of the plan: which keys wait for which source at first.
     """
 
     def __init__(self, routes: Mapping[Kind, Route], stages: Sequence[Stage]) -> None:
@@ -75,7 +97,7 @@ class Board:
             lane = self._lanes[stage.kind]
             place = lane.place_of(stage.source)
             if place is not None:
-                lane.waiting[place].extend(int(position) for position in stage.positions)
+                lane.begin(place, stage.positions.tolist())
 
     def take(self, source: str, kind: Kind, most: int) -> list[str]:
         """Up to `most` keys that `source` is to be asked about now, in order; they are under way from here on."""
@@ -86,7 +108,7 @@ class Board:
         taken: list[str] = []
         queue = lane.waiting[place]
         while queue and len(taken) < most:
-            key = queue.popleft()
+            key = lane.pop(place)
             if lane.state[key] == _DONE or lane.holder[key] != place:
                 continue  # answered meanwhile
             lane.under_way[place].add(key)
@@ -122,23 +144,33 @@ class Board:
         if lane is not None and position is not None and lane.state[position] != _DONE:
             lane.pass_on(position)
 
-    def known_already(self, kind: Kind, keys: Iterable[str]) -> None:
-        """These keys have been answered by other means."""
+    def known_already(self, kind: Kind, keys: Iterable[str]) -> list[str]:
+        """These keys have been answered by other means; those of them that were still open and not under way."""
         lane = self._lanes.get(kind)
-        if lane is not None:
-            for key in keys:
-                position = lane.position.get(key)
-                if position is not None:
-                    lane.state[position] = _DONE
+        closed: list[str] = []
+        if lane is None:
+            return closed
+        for key in keys:
+            position = lane.position.get(key)
+            if position is None or lane.state[position] == _DONE:
+                continue
+            lane.state[position] = _DONE
+            if not any(position in taken for taken in lane.under_way):
+                closed.append(key)
+        return closed
+
+    def is_first(self, source: str, kind: Kind, key: str) -> bool:
+        """Whether the plan has `source` asked before all others about the key."""
+        lane = self._lanes[kind]
+        return bool(lane.route.first[lane.position[key]] == lane.place_of(source))
 
     def give_back(self, source: str, kind: Kind, keys: Iterable[str]) -> None:
-        """Keys that were taken, and for which no answer came: they wait again, first in line."""
+        """Keys that were taken, and for which no answer came: they wait again."""
         lane = self._lanes[kind]
         place = lane.route.sources.index(source)
         back = [lane.position[key] for key in keys if lane.position[key] in lane.under_way[place]]
-        for position in reversed(back):
-            lane.under_way[place].discard(position)
-            lane.waiting[place].appendleft(position)
+        lane.under_way[place].difference_update(back)
+        lane.put(place, back)
 
     def settle(self, source: str, kind: Kind, keys: Iterable[str]) -> None:
         """The look-up of these keys has ended; those without an answer count as unknown to `source`."""
@@ -155,7 +187,7 @@ class Board:
             if place is None or (kind is not None and each is not kind) or lane.closed[place]:
                 continue
             lane.closed[place] = True
-            left = [*lane.under_way[place], *lane.waiting[place]]
+            left = [*lane.under_way[place], *lane.left(place)]
             lane.under_way[place].clear()
             lane.waiting[place].clear()
             for position in left:

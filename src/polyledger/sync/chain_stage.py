@@ -45,8 +45,8 @@ Progress = Callable[[dict[str, Any]], None]
 class ChainOutcome:
     """What the stage did, filled in as it goes so that an interrupted run can tell too."""
 
-    from_block: int = 0
-    to_block: int = 0
+    from_block: int | None = None
+    to_block: int | None = None
     blocks: int = 0
     logs: int = 0
     fills: int = 0

@@ -1,23 +1,28 @@
 """Carrying out the look-ups of a plan: one worker per source, all at once, one writer, and each source fails alone.
 
-A worker asks for its stages in the order of the plan, a few seconds of requests at a time, and then for what other
-sources left over. Answers are committed as they come; what has not come is not done. A source that stops answering is
-tried again after a while if it has answered before, and then given up for this run; its keys go to the others.
+A worker asks for its stages in the order of the plan, a few seconds of requests at a time, together with what other
+sources left over meanwhile and weighs more, and then for the rest of that. Answers are committed as they come; what has
+not come is not done. A source that stops answering is tried again after a while if it has answered before, and then
+given up for this run; its keys go to the others.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import anyio
 import anyio.to_thread
+import numpy as np
 
+from polyledger.ctf.contracts import ContractSet
 from polyledger.domain.errors import PolyledgerError, UpstreamUnavailableError, WorkspaceError
 from polyledger.domain.records import Kind, Lookup, MarketRecord, MarketState
+from polyledger.identity.links import other_tokens
 from polyledger.sources.answers import Answer, Page
 from polyledger.sources.lookups import LookupSource
 from polyledger.sync.board import Board
@@ -25,6 +30,7 @@ from polyledger.sync.claim_writer import ClaimWriter
 from polyledger.sync.missing import Missing
 from polyledger.sync.stage_records import StageRecord, StageRecords
 from polyledger.sync.stages import ACTIONS, SCAN, Plan, Stage
+from polyledger.sync.tally import Tally, settlement_state
 from polyledger.sync.upstreams import Upstreams
 
 SECONDS_PER_CALL: Final = 5.0
@@ -39,42 +45,6 @@ _SECONDS_BETWEEN_REPORTS: Final = 0.25
 Progress = Callable[[dict[str, Any]], None]
 
 
-@dataclass
-class Tally:
-    """How one source did in a run: keys by how their look-up ended, and what ended it early, if anything.
-
-    Attributes:
-        open: found, but the market is not resolved yet; part of `found`.
-        failed: refused, or an answer of another shape.
-        closed: kinds it is not asked for any more in this run; None stands for all.
-        missed: keys that it should have told and nobody else did.
-    """
-
-    source: str
-    done: int = 0
-    planned: int = 0
-    found: int = 0
-    open: int = 0
-    not_found: int = 0
-    failed: int = 0
-    missed: int = 0
-    error: PolyledgerError | None = None
-    closed: set[Kind | None] = field(default_factory=set)
-    reported: float = 0.0
-
-    def count(self, kind: Kind, answer: Answer[Any]) -> None:
-        """Take note of an answer to a question that was asked."""
-        self.done += 1
-        if answer.state is Lookup.FOUND:
-            self.found += 1
-            if kind is Kind.RESOLUTION and _is_open(answer):
-                self.open += 1
-        elif answer.state in {Lookup.NOT_FOUND, Lookup.UNSEEN}:
-            self.not_found += 1
-        else:
-            self.failed += 1
-
-
 class LookupRound:
     """One plan, carried out.
 
@@ -83,6 +53,7 @@ class LookupRound:
         missing: what the plan was made from.
         upstreams: the sources.
         writer: commits answers.
+        contracts: in whose collaterals tokens derive.
         tallies: by source, kept over the rounds of a run.
         records: of the stages of the run.
         progress: is told how far each source is.
@@ -94,6 +65,7 @@ class LookupRound:
         missing: Missing,
         upstreams: Upstreams,
         writer: ClaimWriter,
+        contracts: ContractSet,
         *,
         tallies: dict[str, Tally],
         records: StageRecords,
@@ -103,10 +75,15 @@ class LookupRound:
         self._missing = missing
         self._upstreams = upstreams
         self._writer = writer
+        self._contracts = contracts
         self._tallies = tallies
         self._records = records
         self._progress = progress
         self._board = Board(plan.routes, plan.stages)
+        self._owners = {kind: np.full(len(route.keys), -1, np.int64) for kind, route in plan.routes.items()}
+        for number, stage in enumerate(plan.stages):
+            if stage.kind in self._owners:
+                self._owners[stage.kind][stage.positions] = number
         self._changed = anyio.Event()
         self._writing = anyio.Lock()
         self._ledger_trouble: WorkspaceError | None = None
@@ -146,15 +123,14 @@ class LookupRound:
         for stage in self._plan.of(name):
             if stage.depends or stage.kind is None or stage.action == SCAN:
                 continue
-            record = self._records.of_stage(stage)
             if stage.walks:
-                await self._walk(name, stage, stage.kind, record)
+                await self._walk(name, stage, stage.kind, self._records.of_stage(stage))
             else:
-                await self._stage(name, stage.kind, stage.keys, record)
+                await self._stage(name, stage.kind, stage.keys)
         while True:
             kind = self._next_left_over(name)
             if kind is not None:
-                await self._stage(name, kind, self._portion(name, kind), self._records.left_over(name, ACTIONS[kind]))
+                await self._ask(name, kind, self._board.take(name, kind, self._portion(name, kind)))
             elif any(self._board.may_come(name, kind) for kind in self._board.kinds_of(name)):
                 await self._changed.wait()
             else:
@@ -168,23 +144,33 @@ class LookupRound:
                 return kind
         return None
 
-    async def _stage(self, name: str, kind: Kind, count: int, record: StageRecord) -> None:
+    async def _stage(self, name: str, kind: Kind, count: int) -> None:
+        batch = self._batch(name, kind)
         left = count
         while left > 0:
-            keys = self._board.take(name, kind, min(left, self._portion(name, kind)))
+            keys = self._board.take(name, kind, min(-(-left // batch) * batch, self._portion(name, kind)))
             if not keys:
                 return
-            left -= len(keys)
-            await self._ask(name, kind, keys, record)
+            left -= sum(self._board.is_first(name, kind, key) for key in keys)
+            await self._ask(name, kind, keys)
 
-    async def _ask(self, name: str, kind: Kind, keys: list[str], record: StageRecord) -> None:
+    def _record(self, name: str, kind: Kind, key: str) -> StageRecord:
+        """The stage that a look-up of this key belongs to: the one that planned it, else that of what is left over."""
+        place = self._board.position(kind, key)
+        number = -1 if place is None else int(self._owners[kind][place])
+        if number < 0 or self._plan.stages[number].source != name:
+            return self._records.left_over(name, ACTIONS[kind])
+        return self._records.of_stage(self._plan.stages[number])
+
+    async def _ask(self, name: str, kind: Kind, keys: list[str]) -> None:
         """Ask about keys until each is answered or the source is given up."""
         tally = self._tallies[name]
+        shares = Counter(id(record) for key in keys if (record := self._record(name, kind, key)))
         for attempt in range(_TRIES):
             before, began = self._upstreams.requests[name], time.monotonic()
             answered = tally.done
             try:
-                await self._look_up(name, kind, keys, record)
+                await self._look_up(name, kind, keys)
             except WorkspaceError:
                 raise
             except PolyledgerError as error:
@@ -197,7 +183,7 @@ class LookupRound:
             else:
                 return
             finally:
-                record.spent(self._upstreams.requests[name] - before, time.monotonic() - began)
+                self._records.spent(shares, self._upstreams.requests[name] - before, time.monotonic() - began)
             keys = self._board.take(name, kind, len(keys))
             if not keys:
                 return
@@ -212,7 +198,7 @@ class LookupRound:
         self._progress({"stage": tally.source, "source": tally.source, "message": error.what})
         self._notify()
 
-    async def _look_up(self, name: str, kind: Kind, keys: list[str], record: StageRecord) -> None:
+    async def _look_up(self, name: str, kind: Kind, keys: list[str]) -> None:
         source: LookupSource = self._upstreams.lookups[name]
         buffer: list[Answer[Any]] = []
         since = time.monotonic()
@@ -220,7 +206,7 @@ class LookupRound:
         try:
             async with aclosing(asked) as lists:  # type: ignore[type-var]  # look-ups are generators
                 async for answers in lists:
-                    self._take_in(name, kind, answers, record)
+                    self._take_in(name, kind, answers)
                     buffer += answers
                     now = time.monotonic()
                     if len(buffer) >= _ANSWERS_PER_COMMIT or now - since >= _SECONDS_PER_COMMIT:
@@ -233,7 +219,7 @@ class LookupRound:
                 self._board.give_back(name, kind, keys)
             self._notify()
 
-    def _take_in(self, name: str, kind: Kind, answers: Sequence[Answer[Any]], record: StageRecord) -> None:
+    def _take_in(self, name: str, kind: Kind, answers: Sequence[Answer[Any]]) -> None:
         tally = self._tallies[name]
         known: dict[str, bool] = {}
         for answer in answers:
@@ -245,18 +231,36 @@ class LookupRound:
             if is_first:
                 tally.count(kind, answer)
         for key, found in known.items():
-            place = self._board.position(kind, key)
+            record = self._record(name, kind, key)
             if found:
                 self.found.add(kind)
-                keys = self._missing.kinds[kind]
-                gained = (0, 0) if place is None else (int(keys.trades[place]), int(keys.volume[place]))
-                record.answered(found=True, trades=gained[0], volume=gained[1])
+                record.answered(found=True, gained=self._hangs_on(kind, key))
                 self._board.answered(name, kind, key)
             else:
                 record.answered(found=False)
                 self._board.unknown(name, kind, key)
+        if kind is Kind.TOKEN:
+            self._take_in_siblings(name, answers)
         self._report(tally)
         self._notify()
+
+    def _take_in_siblings(self, name: str, answers: Sequence[Answer[Any]]) -> None:
+        """The other tokens of a condition follow from it by derivation, so nobody need be asked about them."""
+        tally = self._tallies[name]
+        for answer in answers:
+            if answer.asked and answer.state is Lookup.FOUND:
+                condition = getattr(answer.record, "condition_id", None)
+                siblings = [] if condition is None else other_tokens(answer.key, condition, self._contracts)
+                for key in self._board.known_already(Kind.TOKEN, siblings):
+                    record = self._record(name, Kind.TOKEN, answer.key)
+                    record.answered(found=True, gained=self._hangs_on(Kind.TOKEN, key))
+                    tally.done += 1
+                    tally.found += 1
+
+    def _hangs_on(self, kind: Kind, key: str) -> tuple[int, int]:
+        """Trades and volume."""
+        place, keys = self._board.position(kind, key), self._missing.kinds[kind]
+        return (0, 0) if place is None else (int(keys.trades[place]), int(keys.volume[place]))
 
     async def _walk(self, name: str, stage: Stage, kind: Kind, record: StageRecord) -> None:
         """Walk the lists of a stage and keep what was asked for; at the end the keys that were not met are unknown."""
@@ -270,7 +274,7 @@ class LookupRound:
                 async with aclosing(source.walk(list_name, cursor=cursor)) as pages:
                     async for page in pages:
                         answers = [one for one in _keyed(kind, page) if one.key in wanted]
-                        self._take_in(name, kind, answers, record)
+                        self._take_in(name, kind, answers)
                         wanted -= {answer.key for answer in answers}
                         async with self._writing:
                             await anyio.to_thread.run_sync(
@@ -279,7 +283,7 @@ class LookupRound:
             unknown: list[Answer[Any]] = [
                 Answer(key, Lookup.NOT_FOUND, (), reason="in none of the lists") for key in sorted(wanted)
             ]
-            self._take_in(name, kind, unknown, record)
+            self._take_in(name, kind, unknown)
             await self._commit(name, kind, unknown)
         except WorkspaceError:
             raise
@@ -343,18 +347,9 @@ class LookupRound:
         )
 
 
-def _settlement_state(answer: Answer[Any]) -> MarketState | None:
-    settlement = getattr(answer.record, "settlement", None)
-    return None if settlement is None else settlement.state
-
-
-def _is_open(answer: Answer[Any]) -> bool:
-    return _settlement_state(answer) in {MarketState.OPEN, MarketState.CLOSED_UNRESOLVED}
-
-
 def _leaves_open(kind: Kind, answer: Answer[Any]) -> bool:
     """Whether others may know more: a closed market without a verdict may have one elsewhere, an open one has not."""
-    return kind is Kind.RESOLUTION and _settlement_state(answer) in {MarketState.CLOSED_UNRESOLVED, None}
+    return kind is Kind.RESOLUTION and settlement_state(answer) in {MarketState.CLOSED_UNRESOLVED, None}
 
 
 def _keyed(kind: Kind, page: Page[Any]) -> list[Answer[Any]]:

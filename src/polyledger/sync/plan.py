@@ -8,7 +8,7 @@ that bring most stand first whatever they ask for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from polyledger.domain.records import Kind
 from polyledger.sources.lookups import RESOLUTION
 from polyledger.sync.missing import CHAIN, Bools, Missing, MissingKeys
 from polyledger.sync.ranking import Floats, Integers, Tier, bands, order, scores, tiers
-from polyledger.sync.rates import Rates
+from polyledger.sync.rates import Rates, prior
 from polyledger.sync.stages import (
     ACTIONS,
     SCAN,
@@ -36,8 +36,6 @@ SHARED_AFTER: Final = 10.0
 _NEARLY_AS_FAST: Final = 0.25
 _WALK_WORTH: Final = 0.8  # a walk, which brings no order, must cost clearly less than asking by key
 _LEAST_EXPECTED: Final = 0.5  # keys: below this a stage for what others leave over is not planned
-EVENTS_PER_MARKET: Final = 0.25
-"""How many events there are to a market, before the ledger tells."""
 CHAIN_FIRST_WITHIN: Final = 60.0
 """A scan that takes no longer is done before others are asked, because it tells much of what they would be asked."""
 _MANY_REQUESTS: Final = 100_000
@@ -73,7 +71,6 @@ def build_plan(
     chain_enabled: bool = True,
     only: Only | None = None,
     budget: float | None = None,
-    events_per_market: float = EVENTS_PER_MARKET,
 ) -> Plan:
     """The plan for what is missing.
 
@@ -86,7 +83,6 @@ def build_plan(
         chain_enabled: whether keys that the scan will tell are left to it.
         only: sources and actions to keep to.
         budget: seconds.
-        events_per_market: how many new events a found market names.
     """
     only = only or Only()
     stages: list[Stage] = []
@@ -105,7 +101,6 @@ def build_plan(
         stages += planner.stages()
         if planner.route is not None:
             routes[kind] = planner.route
-    stages += _events_to_come(stages, offers, only, rates, events_per_market)
     ordered = sorted(stages, key=lambda s: (s.action != SCAN, s.depends, -s.gain_per_request, s.source, s.action))
     return Plan(
         stages=tuple(ordered),
@@ -136,7 +131,7 @@ class _KindPlanner:
         self._tiers = tiers(keys.last_trade, missing.measured_at)
         self._scores = scores(keys.trades, keys.volume, (missing.trades, missing.volume))
         self._walks = walks
-        candidates = [_Candidate(offer, self._hits(offer, wanted, rates)) for offer in offers]
+        candidates = [_Candidate(self._reckoned(offer), self._hits(offer, wanted, rates)) for offer in offers]
         self._candidates = sorted(
             (candidate for candidate in candidates if candidate.hits.any()),
             key=lambda c: (not c.offer.gives_wanted, -c.found_per_request, c.offer.source),
@@ -160,6 +155,14 @@ class _KindPlanner:
                 yield self._later_stage(candidate, expected)
                 if candidate.offer.gives_wanted:
                     left[others] *= 1.0 - candidate.hits[others]
+
+    def _reckoned(self, offer: Offer) -> Offer:
+        """The offer with the requests that these keys take where open and closed markets are asked for apart."""
+        if not offer.capability.two_states:
+            return offer
+        closed = float(np.array([prior("", Kind.RESOLUTION, tier) for tier in _ALL_TIERS])[self._tiers].mean())
+        capability = replace(offer.capability, requests_per_batch=1.0 + min(closed, 1.0 - closed))
+        return replace(offer, capability=capability)
 
     def _hits(self, offer: Offer, wanted: Bools, rates: Rates) -> Floats:
         kind = self._keys.kind
@@ -209,6 +212,7 @@ class _KindPlanner:
             allowed=np.array([candidate.hits > 0 for candidate in self._candidates]),
             complete=tuple(candidate.offer.gives_wanted for candidate in self._candidates),
             over=self._keys.over,
+            gains=np.array([candidate.hits * self._scores for candidate in self._candidates]),
         )
 
     def _first_stages(self, candidate: _Candidate, mine: Integers) -> Iterator[Stage]:
@@ -305,23 +309,6 @@ def _resolved_by_market_stages(missing: Missing, offers: Sequence[Offer], only: 
     for offer in telling:
         free |= ~keys.barred_for(offer.source)
     return keys.keys[free].astype(str)
-
-
-def _events_to_come(
-    stages: Sequence[Stage], offers: Sequence[Offer], only: Only, rates: Rates, events_per_market: float
-) -> Iterator[Stage]:
-    """Markets name events, which are asked for once the markets are there."""
-    offer = next((o for o in offers if o.capability.kind is Kind.EVENT), None)
-    markets = sum(stage.found or 0.0 for stage in stages if stage.kind is Kind.MARKET and stage.source == "gamma")
-    expected = markets * events_per_market
-    if offer is None or expected < _LEAST_EXPECTED or not only.allows(offer.source, ACTIONS[Kind.EVENT]):
-        return
-    requests = offer.requests(expected)
-    yield Stage(
-        source=offer.source, action=ACTIONS[Kind.EVENT], kind=Kind.EVENT, keys=round(expected), requests=requests,
-        seconds=requests / offer.per_second, found=expected * rates.hit(offer.source, Kind.EVENT, Tier.OLD),
-        trades=0.0, volume=0.0, depends=True,
-    )  # fmt: skip
 
 
 def chain_goes_first(stages: Sequence[Stage]) -> bool:

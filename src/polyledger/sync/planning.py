@@ -22,7 +22,7 @@ from polyledger.store import scopes
 from polyledger.store.database import Database
 from polyledger.sync.measured import Measured
 from polyledger.sync.missing import Missing, measured, read_missing
-from polyledger.sync.plan import EVENTS_PER_MARKET, build_plan
+from polyledger.sync.plan import build_plan
 from polyledger.sync.rates import Rates, read_rates
 from polyledger.sync.scope import contracts_of
 from polyledger.sync.stages import SCAN, Offer, Only, Plan, ScanEstimate, Stage
@@ -63,7 +63,7 @@ def make_plan(
 
 
 async def _plan(database: Database | None, settings: Settings, only: Only, budget: float | None, scope: Scope) -> Plan:
-    missing, rates, ratio = look(database, scope=scope)
+    missing, rates = look(database, scope=scope)
     async with Upstreams(settings, policy=HASTY, chain_policy=HASTY) as upstreams:
         notes: list[str] = []
         scan = None
@@ -72,22 +72,17 @@ async def _plan(database: Database | None, settings: Settings, only: Only, budge
             if head is not None:
                 span = await _span(upstreams.chain, settings, scope, head)
                 scan = estimate_scan(database, settings, rates, missing, span, scope=scope)
-        plan = plan_of(upstreams, database, missing, rates, scan=scan, only=only, budget=budget, events=ratio)
+        plan = plan_of(upstreams, database, missing, rates, scan=scan, only=only, budget=budget)
     return replace(plan, suggestions=(*plan.suggestions, *notes))
 
 
-def look(
-    database: Database | None, *, now: int | None = None, scope: Scope | None = None
-) -> tuple[Missing, Rates, float]:
-    """What is missing, what was measured in earlier runs, and how many events there are to a market."""
+def look(database: Database | None, *, now: int | None = None, scope: Scope | None = None) -> tuple[Missing, Rates]:
+    """What is missing, and what was measured in earlier runs."""
     if database is None:
-        return NOTHING, Rates(), EVENTS_PER_MARKET
+        return NOTHING, Rates()
     with measured(database, now=now, scope=scope) as cursor:
         missing, rates = read_missing(cursor, now), read_rates(cursor)
-        ((markets, events),) = cursor.execute(
-            "SELECT count(DISTINCT condition), count(DISTINCT event_id) FROM claim.markets WHERE event_id IS NOT NULL"
-        ).fetchall()
-    return missing, rates, events / markets if markets else EVENTS_PER_MARKET
+    return missing, rates
 
 
 def plan_of(
@@ -99,7 +94,6 @@ def plan_of(
     scan: ScanEstimate | None,
     only: Only,
     budget: float | None,
-    events: float,
     closed: Callable[[Offer], bool] = lambda _offer: False,
 ) -> Plan:
     """The plan, given what was measured; `closed` says of a look-up that it is out of use at present."""
@@ -112,7 +106,6 @@ def plan_of(
         chain_enabled=upstreams.chain is not None,
         only=only,
         budget=budget,
-        events_per_market=events,
     )
 
 

@@ -81,9 +81,10 @@ class Run:
             PolyledgerError: the chain stage failed; what was committed before stays, and the run is recorded.
             KeyboardInterrupt: the same.
         """
-        self._close_stale_runs()
-        self._record_start()
         work = self._work
+        if self._close_stale_runs():
+            work.unsettle()
+        self._record_start()
         try:
             with self._database.transaction() as connection:
                 use_categories(connection, self._categories)
@@ -128,10 +129,12 @@ class Run:
         self.report.state = "partial" if is_late or errors else "done"
         self.report.message = "; ".join(error.what for error in errors) or None
 
-    def _close_stale_runs(self) -> None:
-        """A run that is still marked running cannot be: this process holds the lock. It was killed."""
+    def _close_stale_runs(self) -> bool:
+        """A run that is still marked running cannot be: this process holds the lock. It was killed. True if any."""
         with self._database.transaction() as connection:
+            killed = connection.execute("SELECT 1 FROM meta.runs WHERE state = 'running' LIMIT 1").fetchall()
             connection.execute("UPDATE meta.runs SET state = 'interrupted' WHERE state = 'running'")
+        return bool(killed)
 
     def _record_start(self) -> None:
         with self._database.transaction() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from polyledger.store.database import Database
@@ -21,14 +22,14 @@ class StageRecord:
     trades: int = 0
     volume: int = 0
 
-    def answered(self, *, found: bool, trades: int = 0, volume: int = 0) -> None:
-        """One key was answered, for what hangs on it."""
+    def answered(self, *, found: bool, gained: tuple[int, int] = (0, 0)) -> None:
+        """One key was answered; `gained` are the trades and the volume that hang on it."""
         self.is_begun = True
         self.keys += 1
         if found:
             self.found += 1
-            self.trades += trades
-            self.volume += volume
+            self.trades += gained[0]
+            self.volume += gained[1]
 
     def spent(self, requests: int, seconds: float) -> None:
         """So many requests were made in so many seconds."""
@@ -69,6 +70,17 @@ class StageRecords:
             known = StageRecord(Stage(source, action, None, 0, 0, 0.0, found=0.0, trades=0.0, volume=0.0, depends=True))
             self.rows.append(known)
         return known
+
+    def spent(self, shares: Mapping[int, int], requests: int, seconds: float) -> None:
+        """Book requests and seconds to the records (by their ``id``) that had so many keys in them."""
+        concerned = [(record, shares[id(record)]) for record in self.rows if id(record) in shares]
+        keys = sum(count for _, count in concerned)
+        sofar = booked = 0
+        for record, count in concerned:
+            sofar += count
+            part = requests * sofar // keys - booked
+            booked += part
+            record.spent(part, seconds * count / keys)
 
     def save(self, database: Database) -> None:
         """Write the rows, replacing those of this run."""

@@ -21,7 +21,7 @@ from polyledger.sources.lookups import (
     Capability,
     Walk,
 )
-from polyledger.sync.ranking import Integers, Tier
+from polyledger.sync.ranking import Integers, Tier, order
 
 SCAN: Final = "scan"
 ACTIONS: Final[dict[Kind, str]] = {
@@ -159,6 +159,7 @@ class Route:
         first: position in `sources` of the one asked first, -1 for keys that are not asked for.
         allowed: one row per source: whether it may be asked about the key.
         complete: per source: whether its answers can hold what is wanted.
+        gains: one row per source: what an answer of it about the key is expected to add to coverage.
     """
 
     kind: Kind
@@ -168,6 +169,14 @@ class Route:
     allowed: npt.NDArray[np.bool_]
     complete: tuple[bool, ...]
     over: npt.NDArray[np.bool_]
+    gains: npt.NDArray[np.float64]
+
+    def ranks_for(self, place: int) -> Integers:
+        """The place of each key in the order in which a source should be asked: 0 for the one that promises most."""
+        ranked = order(self.gains[place], self.keys)
+        ranks = np.empty(len(ranked), np.int64)
+        ranks[ranked] = np.arange(len(ranked))
+        return ranks
 
 
 @dataclass(frozen=True)

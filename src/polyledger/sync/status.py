@@ -82,7 +82,7 @@ def resume_command(workspace: Path) -> str:
 def _sources(database: Database, first: int | None, last: int | None, requests: dict[str, int]) -> list[Document]:
     done = int(database.query("SELECT coalesce(sum(to_block - from_block + 1), 0) FROM meta.intervals")[0][0])
     total = last - first + 1 if first is not None and last is not None else done
-    sources = [_source("chain", {"done": done, "total": max(total, done)})]
+    sources = [_source("chain", {"done": done, "total": max(total, done)})] if done or total else []
     counts = database.query(
         "SELECT source, outcome, count(DISTINCT kind || lookup_key) FROM meta.lookups GROUP BY source, outcome"
     )

@@ -26,12 +26,13 @@ from polyledger.store.attribution import KINDS, attribute, use_answerers
 from polyledger.store.database import Database
 from polyledger.sync.chain_stage import ChainOutcome, ChainStage
 from polyledger.sync.claim_writer import ClaimWriter
-from polyledger.sync.lookup_round import LookupRound, Tally
+from polyledger.sync.lookup_round import LookupRound
 from polyledger.sync.planning import look, plan_of, projected
 from polyledger.sync.rates import read_speeds
 from polyledger.sync.scope import claim_scope, contracts_of
 from polyledger.sync.stage_records import StageRecord, StageRecords
 from polyledger.sync.stages import SCAN, Offer, Only, Plan, Stage
+from polyledger.sync.tally import Tally
 from polyledger.sync.upstreams import Upstreams
 from polyledger.sync.wallet_trades import WalletTrades, WalletTradesOutcome
 from polyledger.sync.window import check_scope, wallets_of, window
@@ -85,6 +86,7 @@ class Work:
         self._only = only
         self._scope = scope
         self._deadline = deadline
+        self._is_settled = True
         self._writer = ClaimWriter(database, self._evidence, run_id, self._contracts)
         self._scanned = anyio.Event()
         self._scan_seconds = 0.0
@@ -96,6 +98,10 @@ class Work:
         self.records = StageRecords(run_id)
         self.requests: dict[str, int] = {}
         self.is_late = False
+
+    def unsettle(self) -> None:
+        """An earlier run was killed: what imported rows mean was not worked out from all that the ledger holds."""
+        self._is_settled = False
 
     async def run(self) -> None:
         """Do all of it.
@@ -196,15 +202,17 @@ class Work:
                 if found is None or found <= _FINAL_KINDS:
                     return
                 rounds += 1
-                # What this round told of imported rows is what the next one asks about.
-                await anyio.to_thread.run_sync(self._attribute)
             else:
                 with anyio.move_on_after(_BETWEEN_ROUNDS):
                     await self._scanned.wait()
 
     async def _round(self, upstreams: Upstreams) -> set[Kind] | None:
         """One plan, carried out; the kinds of which something was found, None when there was nothing to ask."""
-        missing, rates, ratio = await anyio.to_thread.run_sync(look, self._database)
+        if not self._is_settled:
+            # What was told of imported rows before need not be asked about now, and names what else is to be asked.
+            await anyio.to_thread.run_sync(self._attribute)
+            self._is_settled = True
+        missing, rates = await anyio.to_thread.run_sync(look, self._database)
         if not missing.kinds:
             return None
         plan = plan_of(
@@ -215,7 +223,6 @@ class Work:
             scan=None,
             only=self._only,
             budget=self._left(),
-            events=ratio,
             closed=self._is_closed,
         )
         if not any(not stage.depends for stage in plan.stages):
@@ -229,10 +236,12 @@ class Work:
             missing,
             upstreams,
             self._writer,
+            self._contracts,
             tallies=self.tallies,
             records=self.records,
             progress=self._progress,
         )
+        self._is_settled = False
         await step.run()
         return step.found
 

@@ -17,7 +17,13 @@ wanted AS (
 ),
 told AS (SELECT DISTINCT condition FROM claim.resolutions WHERE state IN ('resolved', 'void') AND verdict = 'claimed'),
 asked AS (SELECT DISTINCT lookup_key FROM meta.lookups WHERE kind = 'market' AND outcome = 'found'),
-tagged AS (SELECT DISTINCT event_id FROM claim.events WHERE tags IS NOT NULL),
+-- The tags of an event come with those of its markets as well.
+tagged AS (
+    SELECT event_id FROM claim.events WHERE tags IS NOT NULL
+    UNION
+    SELECT event_id FROM claim.markets
+    WHERE tags IS NOT NULL AND event_id IS NOT NULL AND verdict NOT IN ('refuted', 'quarantined')
+),
 event_markets AS (
     SELECT DISTINCT event_id, condition FROM claim.markets
     WHERE event_id IS NOT NULL AND verdict NOT IN ('refuted', 'quarantined')

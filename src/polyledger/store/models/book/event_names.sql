@@ -1,9 +1,22 @@
--- One row per event: the latest claim, with its category (its own if set, else the first matching tag of the category
--- table, else Uncategorized).
+-- One row per event: the latest claim, with its tags and its category (its own if set, else the first matching tag of the
+-- category table, else Uncategorized). An answer about a market names its event without tags: the tags are those of the
+-- last claim that has some, else those that came with the event's markets.
 CREATE VIEW book.event_names AS
 WITH latest AS (SELECT event_id, max(evidence_id) AS evidence_id FROM claim.events GROUP BY event_id),
+own_tags AS (
+    SELECT event_id, arg_max(tags, evidence_id) AS tags FROM claim.events WHERE tags IS NOT NULL GROUP BY event_id
+),
+market_tags AS (
+    SELECT event_id, arg_max(tags, evidence_id) AS tags FROM claim.markets
+    WHERE tags IS NOT NULL AND event_id IS NOT NULL AND verdict NOT IN ('refuted', 'quarantined')
+    GROUP BY event_id
+),
 current AS (
-    SELECT e.* FROM claim.events AS e JOIN latest AS l ON l.event_id = e.event_id AND l.evidence_id = e.evidence_id
+    SELECT e.event_id, e.title, e.slug, e.series_slug, e.neg_risk_market_id, e.category, coalesce(o.tags, m.tags) AS tags
+    FROM claim.events AS e
+    JOIN latest AS l ON l.event_id = e.event_id AND l.evidence_id = e.evidence_id
+    LEFT JOIN own_tags AS o ON o.event_id = e.event_id
+    LEFT JOIN market_tags AS m ON m.event_id = e.event_id
 ),
 tagged AS (
     SELECT t.event_id, min(k.position) AS position
