@@ -15,6 +15,7 @@ from eth_abi import decode
 from eth_utils import keccak
 
 ZERO = "0x" + "0" * 40
+Events = tuple[int, list[tuple[str, str, list[Any]]]]
 BURN = "0xa5ef39c3d3e10d0b270233af41cac69796b12966"  # where the adapter sends NO shares of conversions
 
 
@@ -139,7 +140,10 @@ class _Leg:
 class Ledger:
     """Wallets and conditions of a recording, by the money rules."""
 
-    def __init__(self, logs: Sequence[Mapping[str, Any]], truth: Mapping[str, Any]) -> None:
+    def __init__(
+        self, logs: Sequence[Mapping[str, Any]] | None, truth: Mapping[str, Any], transactions: Iterable[Events] = ()
+    ) -> None:
+        """Of logs, or of `transactions` that `read` gave."""
         self.conditions = {
             row["condition_id"].lower(): Condition(
                 row["condition_id"].lower(),
@@ -156,7 +160,7 @@ class Ledger:
         self.everybody: defaultdict[str, Wallet] = defaultdict(Wallet)
         self.volume_once = 0
         self.legs = 0
-        for events in _transactions(logs):
+        for _, events in transactions if logs is None else read(logs):
             self._transaction(events)
 
     @property
@@ -172,11 +176,21 @@ class Ledger:
                 groups[condition.market].append(condition)
         return groups
 
-    def figures(self, wallet: Wallet, category: str | None) -> dict[str, Any]:
-        """The amounts and counts of W, in millionths; without a category over all."""
-        mine = [c for c in self.conditions.values() if category is None or c.category == category]
+    def figures(
+        self, wallet: Wallet, category: str | None, *, jointly: bool = True, left_out: frozenset[str] = frozenset()
+    ) -> dict[str, Any]:
+        """The amounts and counts of W, in millionths; without a category over all.
+
+        `jointly`: the bounds over every way in which all that is open can end together; else group by group, which is
+        the same and still ends where much is open. Conditions in `left_out` do not count.
+        """
+        mine = [
+            c for c in self.conditions.values() if category in {None, c.category} and c.condition_id not in left_out
+        ]
         groups = {
-            market: members for market, members in self.groups().items() if category in {None, members[0].category}
+            market: members
+            for market, members in self.groups().items()
+            if category in {None, members[0].category} and not {c.condition_id for c in members} <= left_out
         }
         settled = {c.condition_id: sum(c.payout(t, wallet.shares[t]) for t in c.tokens) for c in mine}
         traded = [c for c in mine if any(wallet.bought[t] or wallet.sold[t] for t in c.tokens)]
@@ -185,15 +199,16 @@ class Ledger:
         cash = sum(wallet.cash[c.condition_id] for c in mine) + sum(wallet.group_cash[market] for market in groups)
         done = [market for market, members in groups.items() if all(c.numerators is not None for c in members)]
         sides = [self._side(wallet, c) for c in traded]
-        totals = [self._held(wallet, ways, category) for ways in self.endings()]
+        units = [list(self.endings())] if jointly else self.open_units()
+        totals = [[self._held(wallet, ways, category) for ways in unit] for unit in units]
         return {
             "cash_flow": cash,
             "settled_value": sum(settled.values()),
             "realized_pnl": sum(profit[c.condition_id] for c in mine if c.numerators is not None)
             + sum(wallet.group_cash[market] for market in done),
             "transferred_value": sum(c.payout(t, wallet.transferred[t]) for c in mine for t in c.tokens),
-            "low": cash + sum(settled.values()) + min(totals),
-            "high": cash + sum(settled.values()) + max(totals),
+            "low": cash + sum(settled.values()) + sum(map(min, totals)),
+            "high": cash + sum(settled.values()) + sum(map(max, totals)),
             "volume": sum(wallet.volume[c.condition_id] for c in mine),
             "resolved_volume": sum(wallet.volume[c.condition_id] for c in mine if c.numerators is not None),
             "traded_conditions": len(traded),
@@ -203,8 +218,8 @@ class Ledger:
             "no_conditions": sides.count(1),
         }
 
-    def endings(self) -> Iterator[dict[str, int]]:
-        """Every way in which all that is open can end: condition → the outcome that pays one."""
+    def open_units(self) -> list[list[dict[str, int]]]:
+        """Per open condition or group the ways in which it can end: condition → the outcome that pays one."""
         open_plain = [c for c in self.conditions.values() if c.market is None and c.numerators is None]
         open_groups = []
         for members in self.groups().values():
@@ -214,8 +229,11 @@ class Ledger:
             open_groups.append(
                 [{c.condition_id: 0 if c is winner else 1 for c in unknown} for winner in winners] if unknown else [{}]
             )
-        plain = [[{c.condition_id: outcome} for outcome in range(len(c.tokens))] for c in open_plain]
-        for choice in product(*plain, *open_groups):
+        return [*([{c.condition_id: outcome} for outcome in range(len(c.tokens))] for c in open_plain), *open_groups]
+
+    def endings(self) -> Iterator[dict[str, int]]:
+        """Every way in which all that is open can end together."""
+        for choice in product(*self.open_units()):
             yield {condition: outcome for part in choice for condition, outcome in part.items()}
 
     def _held(self, wallet: Wallet, ending: Mapping[str, int], category: str | None) -> int:
@@ -291,13 +309,13 @@ class Ledger:
             self.everybody[values[0]].touched.add(condition)
 
 
-def _transactions(logs: Iterable[Mapping[str, Any]]) -> Iterator[list[tuple[str, str, list[Any]]]]:
-    """The known events of each transaction as (name, contract, values), in chain order."""
-    last, events = "", []
+def read(logs: Iterable[Mapping[str, Any]]) -> Iterator[Events]:
+    """The known events of each transaction, with its block, as (name, contract, values), in chain order."""
+    last, block, events = "", 0, []
     for log in sorted(logs, key=lambda one: (int(one["blockNumber"], 16), int(one["logIndex"], 16))):
         if log["transactionHash"] != last:
-            yield events
-            last, events = log["transactionHash"], []
+            yield block, events
+            last, block, events = log["transactionHash"], int(log["blockNumber"], 16), []
         known = _BY_TOPIC.get(log["topics"][0])
         if known is None:
             continue
@@ -306,7 +324,7 @@ def _transactions(logs: Iterable[Mapping[str, Any]]) -> Iterator[list[tuple[str,
             decode([kind], bytes.fromhex(topic[2:]))[0] for kind, topic in zip(indexed, log["topics"][1:], strict=True)
         ]
         events.append((name, log["address"], [*values, *decode(plain, bytes.fromhex(log["data"][2:]))]))
-    yield events
+    yield block, events
 
 
 def _leg(values: list[Any], *, second: bool) -> _Leg:

@@ -1,15 +1,31 @@
-"""The text of a new ``polyledger.toml``: every key with its default, so that the file documents itself."""
+"""The files of a workspace that people write: the text of a new ``polyledger.toml``, and their table of categories."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from pydantic import SecretStr
 
 from polyledger.config import MASKED, check_known, sections
+from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
 
-__all__ = ["toml_template"]
+__all__ = ["CATEGORIES_FILE", "category_table", "toml_template"]
+
+CATEGORIES_FILE: Final = "categories.toml"
+
+
+def category_table(folder: Path) -> CategoryTable:
+    """The table of categories of a workspace: its own categories.toml, else the built-in one.
+
+    Raises:
+        ConfigurationError: the file has another shape; the message names line and key.
+    """
+    file = folder / CATEGORIES_FILE
+    if not file.exists():
+        return default_categories()
+    return parse_categories(file.read_text(encoding="utf-8"), str(file))
 
 
 def toml_template(chosen: Mapping[str, Mapping[str, Any]] | None = None) -> str:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from polyledger.cli.import_command import import_files
+from polyledger.cli.period_flags import AsOf
 from polyledger.cli.planning import Budget, OnlyNames, gaps, plan
 from polyledger.cli.progress import ProgressReport
 from polyledger.cli.scope_flags import ScopeFlags, scope_of
 from polyledger.cli.session import Session, exit_code_of_state, program_name
+from polyledger.cli.wallet_commands import categories, exposure, wallet, wallets
 from polyledger.domain.durations import seconds_of
 from polyledger.domain.errors import PolyledgerError, UsageError
 
@@ -39,10 +41,6 @@ WHAT_TO_EXPORT = Literal[
     "enriched-trades",
     "missing-trades",
 ]
-ORDERS = Literal[
-    "realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "resolved_conditions", "win_rate",
-    "coverage", "roi", "average_pnl", "hit_rate", "profit_per_dollar", "closing_line", "brier",
-]  # fmt: skip
 
 
 def version(*, session: Given) -> None:
@@ -170,6 +168,7 @@ def coverage(
     of: Annotated[
         Literal["condition", "market", "category", "resolution"], Parameter(help="What --fail-under asks for.")
     ] = "market",
+    as_of: AsOf = None,
     part: ScopeFlags | None = None,
     session: Given,
 ) -> int:
@@ -179,85 +178,13 @@ def coverage(
     if fail_under is not None and not 0 <= fail_under <= 1:
         raise UsageError(f"--fail-under {fail_under} is not a share", "Give a number from 0 to 1, such as 0.95")
     with session.open() as workspace:
-        document = workspace.coverage(by=by, scope=scope_of(part)).document
+        document = workspace.coverage(by=by, scope=scope_of(part), as_of=as_of).document
     session.emit(document, views.coverage)
     missed = None if fail_under is None else views.below(document, of, Decimal(str(fail_under)))
     if missed:
         session.say(f"{missed}.")
         return 3
     return 0
-
-
-def wallets(
-    *,
-    order_by: Annotated[
-        ORDERS,
-        Parameter(help="Best first; hit_rate, profit_per_dollar, closing_line and brier rank by the shrunk figure."),
-    ] = "realized_pnl",
-    limit: Annotated[int | None, Parameter(help="At most this many; 20 unless told, all with --json.")] = None,
-    category: Annotated[str | None, Parameter(help="Figures of this category only.")] = None,
-    min_coverage: Annotated[
-        float | None, Parameter(help="Only wallets with at least this share (0 to 1) of their conditions resolved.")
-    ] = None,
-    min_resolved: Annotated[
-        int | None, Parameter(help="Only wallets with at least this many resolved conditions.")
-    ] = None,
-    skill: Annotated[
-        bool, Parameter(negative="", show_default=False, help="With breakdown and skill for every wallet.")
-    ] = False,
-    method: Annotated[
-        Literal["settlement", "average-cost"],
-        Parameter(help="settlement: cash and settled shares; average-cost: as the public P&L subgraph."),
-    ] = "settlement",
-    era: Annotated[Literal["v1"] | None, Parameter(help="With average-cost: only the first exchanges.")] = None,
-    session: Given,
-) -> None:
-    """Rank wallets by realized P&L, with the coverage and the bounds it comes with."""
-    from polyledger.cli import wallet_views
-
-    if era is not None and method != "average-cost":
-        raise UsageError(
-            "--era is a choice of the average-cost method", "Add --method average-cost, or leave --era out"
-        )
-    if min_coverage is not None and not 0 <= min_coverage <= 1:
-        raise UsageError(f"--min-coverage {min_coverage} is not a share", "Give a number from 0 to 1, such as 0.8")
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit {limit} shows nothing", "Give a number from 1")
-    with session.open() as workspace:
-        result = workspace.wallets(
-            method=method,
-            era=era,
-            order_by=order_by,
-            limit=limit if limit is not None or session.as_json else 20,
-            category=category,
-            min_coverage=min_coverage,
-            min_resolved=min_resolved,
-            skill=skill,
-        )
-    session.emit(result.document, wallet_views.wallets)
-
-
-def wallet(address: Annotated[str, Parameter(help="0x and 40 hex digits.")], *, session: Given) -> None:
-    """Show one wallet: realized P&L, bounds, coverage, categories and every position."""
-    from polyledger.cli import wallet_views
-
-    with session.open() as workspace:
-        session.emit(workspace.wallet(address).document, wallet_views.wallet)
-
-
-def exposure(
-    addresses: Annotated[
-        tuple[str, ...], Parameter(help="Wallets, 0x and 40 hex digits; all when none is given.")
-    ] = (),
-    /,
-    *,
-    session: Given,
-) -> None:
-    """Show what is still open: by category, event and neg-risk group, how concentrated, and the worst that can come."""
-    from polyledger.cli import insight_views
-
-    with session.open() as workspace:
-        session.emit(workspace.exposure(addresses).document, insight_views.exposure)
 
 
 def verify(
@@ -415,6 +342,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "coverage": coverage,
     "wallets": wallets,
     "wallet": wallet,
+    "categories": categories,
     "exposure": exposure,
     "export": export,
     "sql": sql,

@@ -41,7 +41,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "polyledger wallets --order-by volume --limit 10",
         "polyledger wallets --method average-cost --era v1 --json",
     ),
-    "wallet": ("polyledger wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29",),
+    "wallet": (
+        "polyledger wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29",
+        "polyledger wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29 --as-of 2026-06-30",
+    ),
+    "categories": ("polyledger categories", "polyledger categories --tags 100 --json"),
     "exposure": ("polyledger exposure", "polyledger exposure 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29"),
     "export": (
         "polyledger export fills --out fills.parquet",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from polyledger.config import Settings
+from polyledger.config_file import category_table
 from polyledger.domain.errors import UsageError
+from polyledger.domain.periods import Period
 from polyledger.domain.scope import Scope
 from polyledger.identity.conflicts import conflicts
 from polyledger.identity.explain import explain
@@ -22,8 +24,10 @@ from polyledger.insight.exposure import exposure
 from polyledger.insight.ranking import INSIGHT_ORDERS, ranked_wallets
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors
+from polyledger.store.moments import in_period, period_document
 from polyledger.sync.gaps import DEFAULT_LIMIT, gaps
 from polyledger.sync.scope import contracts_of
+from polyledger.value.categories import DEFAULT_TAGS, categories
 from polyledger.value.coverage import coverage
 from polyledger.value.methods import wallets_by_average_cost
 from polyledger.value.wallets import wallet
@@ -47,10 +51,28 @@ class Asked:
 
 
 Question = Callable[..., Document]
+Limits = Mapping[str, int] | None
+"""A `Period` as JSON carries it."""
 
 
-def _coverage(asked: Asked, by: str | None = None, scope: Document | None = None) -> Document:
-    return coverage(asked.database, by, Scope.from_plain(scope))
+def _in_period(asked: Asked, plain: Limits, question: Callable[[Database], Document]) -> Document:
+    """What `question` gives of the ledger of a period, which the document then names."""
+    period = Period.from_plain(plain)
+    with in_period(asked.database, period) as database:
+        document = question(database)
+    return document | period_document(asked.database, period)
+
+
+def _coverage(asked: Asked, by: str | None = None, scope: Document | None = None, period: Limits = None) -> Document:
+    return _in_period(asked, period, lambda database: coverage(database, by, Scope.from_plain(scope)))
+
+
+def _categories(asked: Asked, tags: int = DEFAULT_TAGS, period: Limits = None) -> Document:
+    table, limits = category_table(asked.workspace), Period.from_plain(period)
+    # Here the beginning is about trades, not about what was settled since.
+    until = replace(limits, since=None).plain()
+    document = _in_period(asked, until, lambda database: categories(database, table, since=limits.since, tags=tags))
+    return document | period_document(asked.database, limits)
 
 
 def _wallets(
@@ -64,28 +86,39 @@ def _wallets(
     min_coverage: float | None = None,
     min_resolved: int | None = None,
     skill: bool = False,
+    period: Limits = None,
 ) -> Document:
     if method == "average-cost":
         if skill or min_resolved is not None or order_by in INSIGHT_ORDERS:
             raise UsageError("Skill rests on settled conditions", "Leave --method average-cost out")
-        return wallets_by_average_cost(
-            asked.database, era=era, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage
+        if "since" in (period or {}):
+            raise UsageError("The average-cost method knows no beginning", "Leave --since out, or the method")
+        return _in_period(
+            asked,
+            period,
+            lambda database: wallets_by_average_cost(
+                database, era=era, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage
+            ),
         )
     if method == "settlement":
-        return ranked_wallets(
-            asked.database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage,
-            min_resolved=min_resolved, skill=skill,
+        return _in_period(
+            asked,
+            period,
+            lambda database: ranked_wallets(
+                database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage,
+                min_resolved=min_resolved, skill=skill,
+            ),
         )  # fmt: skip
     raise UsageError(f"There is no method {method!r}", "Choose settlement or average-cost")
 
 
-def _wallet(asked: Asked, address: str) -> Document:
-    (document,) = add_insight(asked.database, [wallet(asked.database, address)])
-    return document
+def _wallet(asked: Asked, address: str, period: Limits = None) -> Document:
+    when = Period.from_plain(period).text()
+    return _in_period(asked, period, lambda database: add_insight(database, [wallet(database, address, when)])[0])
 
 
-def _exposure(asked: Asked, wallets: Sequence[str] = ()) -> Document:
-    return exposure(asked.database, wallets)
+def _exposure(asked: Asked, wallets: Sequence[str] = (), period: Limits = None) -> Document:
+    return _in_period(asked, period, lambda database: exposure(database, wallets))
 
 
 def _gaps(asked: Asked, by: str | None = None, limit: int = DEFAULT_LIMIT, scope: Document | None = None) -> Document:
@@ -114,6 +147,7 @@ def _explain(asked: Asked, identifier: str) -> Document:
 
 
 QUESTIONS: Final[dict[str, Question]] = {
+    "categories": _categories,
     "conflicts": _conflicts,
     "coverage": _coverage,
     "explain": _explain,

@@ -67,10 +67,10 @@ def scope_filters(cursor: duckdb.DuckDBPyConnection, scope: Scope | None) -> Sco
         chain.append(_OF_WALLETS)
         imported.append("{row}.wallet IN (SELECT account FROM scope_accounts)")
     if scope.since is not None:
-        chain.append(f"f.tx >= {_first_block(cursor, scope.since) << 16}")
+        chain.append(f"f.tx >= {first_block(cursor, scope.since) << 16}")
         imported.append(f"{{row}}.timestamp >= {scope.since}")
     if scope.until is not None:
-        chain.append(f"f.tx < {_first_block(cursor, scope.until + 1) << 16}")
+        chain.append(f"f.tx < {first_block(cursor, scope.until + 1) << 16}")
         imported.append(f"{{row}}.timestamp <= {scope.until}")
     conditions = _EVERYTHING
     if scope.markets or scope.events or scope.categories:
@@ -125,7 +125,7 @@ def _make_conditions(cursor: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     ).fetchall()
 
 
-def _first_block(cursor: duckdb.DuckDBPyConnection, seconds: int) -> int:
+def first_block(cursor: duckdb.DuckDBPyConnection, seconds: int) -> int:
     """The first stored block that is not older than `seconds`; past all of them when there is none."""
     rows = cursor.execute(
         "SELECT coalesce(min(number), (SELECT coalesce(max(number), 0) + 1 FROM chain.blocks)) "

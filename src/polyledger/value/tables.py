@@ -31,6 +31,21 @@ def positions_table(document: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
+def coverage_table(document: dict[str, Any]) -> pa.Table:
+    """Two rows, of trades and of volume, with what has each attribution and each state; volume in millionths."""
+    rows = []
+    for measure in ("trades", "volume"):
+        row: dict[str, Any] = {**document[measure], "unconfirmed": document["unconfirmed"][measure]}
+        amounts = {name: parse_amount(value) if measure == "volume" else value for name, value in row.items()}
+        rows.append({"measure": measure, **amounts})
+    return pa.Table.from_pylist(rows)
+
+
+def categories_table(document: dict[str, Any]) -> pa.Table:
+    """One row per category of a categories document, the last one for what has none."""
+    return pa.Table.from_pylist([_flat(entry) for entry in (*document["categories"], document["uncategorized"])])
+
+
 def conflicts_table(document: dict[str, Any]) -> pa.Table:
     """One row per contradiction of a conflicts document, without its claims."""
     return pa.Table.from_pylist(

@@ -63,8 +63,8 @@ def wallets(
     return {"schema": "polyledger.wallets/1", "wallets": found[:limit]}
 
 
-def wallet(database: Database, address: str) -> dict[str, Any]:
-    """The polyledger.wallet/1 document of one address.
+def wallet(database: Database, address: str, period: str = "") -> dict[str, Any]:
+    """The polyledger.wallet/1 document of one address; `period` says in messages which part of time the ledger is of.
 
     Raises:
         MalformedIdError: not an address.
@@ -90,7 +90,7 @@ def wallet(database: Database, address: str) -> dict[str, Any]:
     rows = [] if account is None else _own_categories(database, account, normal)
     if account is None or not rows:
         raise UnknownSubjectError(
-            f"The ledger has nothing of the wallet {normal}",
+            f"The ledger has nothing of the wallet {normal}{period and f' {period}'}",
             "Check the address, or scan more blocks with 'polyledger sync'",
         )
     (document,) = _documents(rows)

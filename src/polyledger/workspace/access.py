@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 import pyarrow as pa
 
 from polyledger.config import Settings
-from polyledger.config_file import toml_template
-from polyledger.domain.categories import CategoryTable, default_categories, parse_categories
+from polyledger.config_file import category_table, toml_template
+from polyledger.domain.categories import CategoryTable
 from polyledger.domain.errors import WorkspaceError, WorkspaceLockedError
 from polyledger.door.client import Door
 from polyledger.door.questions import Asked, answer
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from polyledger.door.holding import Holding
 
 LEDGER_FILE: Final = "ledger.duckdb"
-CATEGORIES_FILE: Final = "categories.toml"
 # How long a ledger may take to change hands: to be opened by a run that begins, or closed by one that ends.
 _SECONDS_OF_PATIENCE: Final = 5.0
 SECONDS_BETWEEN_TRIES: Final = 0.05
@@ -121,10 +120,7 @@ class LedgerAccess:
             time.sleep(SECONDS_BETWEEN_TRIES)
 
     def _categories(self) -> CategoryTable:
-        file = self.path / CATEGORIES_FILE
-        if not file.exists():
-            return default_categories()
-        return parse_categories(file.read_text(encoding="utf-8"), str(file))
+        return category_table(self.path)
 
     def _reader(self) -> Database:
         if self._database is None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from polyledger.config import Settings, load_settings
 from polyledger.domain.amounts import parse_amount
 from polyledger.domain.errors import UsageError
+from polyledger.domain.periods import Period
 from polyledger.domain.scope import Scope
 from polyledger.door.client import Door
 from polyledger.door.wire import DoorClosedError
@@ -22,7 +23,14 @@ from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import holder
 from polyledger.sync.scope import contracts_of
 from polyledger.sync.status import resume_command, status_document
-from polyledger.value.tables import conflicts_table, positions_table, wallets_table
+from polyledger.value.categories import DEFAULT_TAGS
+from polyledger.value.tables import (
+    categories_table,
+    conflicts_table,
+    coverage_table,
+    positions_table,
+    wallets_table,
+)
 from polyledger.workspace.access import LEDGER_FILE, SECONDS_BETWEEN_TRIES, Progress
 from polyledger.workspace.results import Result, query_document
 from polyledger.workspace.writing import LedgerWriting
@@ -75,11 +83,17 @@ class Workspace(LedgerWriting):
             document = plan_document(make_plan(None, self.settings, only=only, budget=budget, scope=scope), scope)
         return Result(document, lambda: pa.Table.from_pylist(document["stages"]))
 
-    def coverage(self, by: str | None = None, *, scope: Scope | None = None) -> Result:
+    def coverage(self, by: str | None = None, *, scope: Scope | None = None, as_of: str | None = None) -> Result:
         """How much is attributed and resolved; `by` is month, source, category or wallet."""
-        return Result(
-            self._ask("coverage", by=by, **_in_scope(scope)), lambda: self.sql("SELECT * FROM coverage").arrow()
-        )
+        document = self._ask("coverage", by=by, **_in_scope(scope), **_in_period(as_of=as_of))
+        return Result(document, lambda: coverage_table(document))
+
+    def categories(
+        self, *, tags: int = DEFAULT_TAGS, since: str | None = None, until: str | None = None, as_of: str | None = None
+    ) -> Result:
+        """What every category holds, what has none, and the unknown tags: see `polyledger.value.categories`."""
+        document = self._ask("categories", tags=tags, **_in_period(since=since, until=until, as_of=as_of))
+        return Result(document, lambda: categories_table(document))
 
     def wallets(
         self,
@@ -92,8 +106,14 @@ class Workspace(LedgerWriting):
         min_coverage: float | None = None,
         min_resolved: int | None = None,
         skill: bool = False,
+        since: str | None = None,
+        until: str | None = None,
+        as_of: str | None = None,
     ) -> Result:
-        """Wallets ranked; see `polyledger.insight.ranking` and, for ``average-cost``, the docs on methods."""
+        """Wallets ranked; see `polyledger.insight.ranking` and, for ``average-cost``, the docs on methods.
+
+        `since`, `until` and `as_of` are dates or times as on the command line: see `polyledger.domain.periods`.
+        """
         document = self._ask(
             "wallets",
             method=method,
@@ -104,17 +124,20 @@ class Workspace(LedgerWriting):
             min_coverage=min_coverage,
             min_resolved=min_resolved,
             skill=skill,
+            **_in_period(since=since, until=until, as_of=as_of),
         )
         return Result(document, lambda: wallets_table(document))
 
-    def wallet(self, address: str) -> Result:
+    def wallet(
+        self, address: str, *, since: str | None = None, until: str | None = None, as_of: str | None = None
+    ) -> Result:
         """One wallet with its categories, how it trades in each (`polyledger.insight.breakdown`), and positions."""
-        document = self._ask("wallet", address=address)
+        document = self._ask("wallet", address=address, **_in_period(since=since, until=until, as_of=as_of))
         return Result(document, lambda: positions_table(document))
 
-    def exposure(self, wallets: Sequence[str] = ()) -> Result:
+    def exposure(self, wallets: Sequence[str] = (), *, as_of: str | None = None) -> Result:
         """What is still open of some wallets (of all without any): see `polyledger.insight.exposure.exposure`."""
-        document = self._ask("exposure", wallets=list(wallets))
+        document = self._ask("exposure", wallets=list(wallets), **_in_period(as_of=as_of))
         return Result(document, lambda: pa.Table.from_pylist(document["by_event"]))
 
     def verify(self, *, progress: Progress | None = None) -> Result:
@@ -202,6 +225,11 @@ class Workspace(LedgerWriting):
 
 def _in_scope(scope: Scope | None) -> dict[str, Any]:
     return {} if scope is None else {"scope": scope.plain()}
+
+
+def _in_period(**limits: str | None) -> dict[str, Any]:
+    period = Period.of(**limits)
+    return {} if period.is_everything else {"period": period.plain()}
 
 
 def open(path: str | Path | None = None, *, settings: Settings | None = None) -> Workspace:  # noqa: A001

@@ -1,5 +1,6 @@
 -- One row per condition the ledger has a key for: what the chain says of it, its payout (numerators, from the chain or,
 -- where the chain cannot say, from claims: resolved_by), and its market, event and category.
+-- category_rule says where the category is from: event or market (its own field), tag:SLUG, or none.
 -- on_chain is false for a key that only an orphaned block or a claim knew.
 CREATE VIEW book.condition_facts AS
 WITH tagged AS (
@@ -17,6 +18,8 @@ SELECT d.condition, d.condition_id,
        n.market_id, n.question, n.slug, n.outcomes, n.event_id, n.closed, n.end_date, n.source AS named_by,
        coalesce(CASE WHEN e.category <> 'Uncategorized' THEN e.category END, nullif(n.market_category, ''), k.category,
                 'Uncategorized') AS category,
+       CASE WHEN e.category <> 'Uncategorized' THEN e.category_rule WHEN nullif(n.market_category, '') IS NOT NULL
+            THEN 'market' WHEN k.category IS NOT NULL THEN 'tag:' || k.tag ELSE 'none' END AS category_rule,
        p.condition IS NOT NULL OR r.condition IS NOT NULL OR g.condition IS NOT NULL AS on_chain
 FROM dim.conditions AS d
 LEFT JOIN chain.preparations AS p ON p.condition = d.condition
