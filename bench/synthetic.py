@@ -13,7 +13,8 @@ from bench.figures import progress
 from polyledger.ctf.contracts import ContractSet
 from polyledger.identity.reconcile import reconcile
 from polyledger.ledger.contracts import register_contracts
-from polyledger.store.database import MODELS, SCHEMAS, Database, sql_text
+from polyledger.store.database import Database
+from polyledger.store.views import MODELS, SCHEMAS, sql_text
 from polyledger.sync.compaction import fold_holdings
 
 _HERE = Path(__file__).parent

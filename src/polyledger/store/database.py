@@ -7,7 +7,6 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -22,11 +21,11 @@ from polyledger.domain.errors import (
     WorkspaceVersionError,
 )
 from polyledger.domain.version import __version__
+from polyledger.store.views import SETTING, models_digest, schema_texts, view_texts
 
 FORMAT_VERSION: Final = 2
 # Progress is ours to show; DuckDB draws a bar of its own in notebooks and interactive sessions.
 _QUIET: Final = "SET enable_progress_bar = false"
-SCHEMAS: Final = ("dim", "chain", "claim", "imported", "meta", "book")
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 # What a damaged file, or one that ends too early, shows up as.
 _DAMAGE: Final = (
@@ -35,78 +34,6 @@ _DAMAGE: Final = (
     duckdb.InternalException,
     duckdb.FatalException,
 )
-# Views in the order of their dependencies; each is models/NAME.sql.
-MODELS: Final = (
-    "book/protocol",
-    "book/currencies",
-    "book/lines",
-    "book/transfer_lines",
-    "book/differences",
-    "book/wallet_events",
-    "book/tail_events",
-    "book/conversion_cash",
-    "book/holdings",
-    "book/accounts_unscanned",
-    "book/counted_fills",
-    "book/accounts_outside",
-    "book/accounts_aside",
-    "book/scanned_islands",
-    "book/scanned_times",
-    "book/wallet_scanned_times",
-    "book/source_ranks",
-    "book/resolution_facts",
-    "book/payouts",
-    "book/settled_times",
-    "book/group_cash",
-    "book/token_facts",
-    "book/event_names",
-    "book/condition_facts",
-    "book/token_claims",
-    "book/source_mapping",
-    "book/unlinked_tokens",
-    "book/imported_links",
-    "book/imported_rows",
-    "book/imported_sources",
-    "book/known_conditions",
-    "book/enriched_rows",
-    "book/imported_events",
-    "book/all_holdings",
-    "book/condition_trades",
-    "book/condition_tokens",
-    "book/exported_conditions",
-    "book/transferred_values",
-    "book/token_positions",
-    "book/condition_positions",
-    "book/wallet_conditions",
-    "book/neg_risk_groups",
-    "book/group_positions",
-    "book/wallet_categories",
-    "book/trade_attribution",
-    "main/fills",
-    "main/journal",
-    "main/conditions",
-    "main/tokens",
-    "main/resolutions",
-    "main/markets",
-    "main/events",
-    "main/positions",
-    "main/wallets",
-    "main/coverage",
-    "main/claims",
-    "main/clob_mapping",
-    "main/rpc_mapping",
-    "main/gamma_mapping",
-    "main/data_api_mapping",
-    "main/subgraph_mapping",
-    "main/condition_id_merged",
-    "main/trades",
-    "main/enriched_trades_final",
-)
-
-
-def sql_text(package: str, name: str) -> str:
-    """The text of one of the package's .sql files, e.g. ``sql_text("polyledger.store", "models/book/lines.sql")``."""
-    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 @contextmanager
@@ -323,13 +250,8 @@ def _create(path: Path) -> None:
     # Under the same file name, because DuckDB names the database after it.
     connection = duckdb.connect(str(folder / path.name))
     try:
-        files = resources.files("polyledger.store").joinpath("schema")
-        statements = [f"CREATE SCHEMA {schema};" for schema in SCHEMAS]
-        for schema in SCHEMAS:
-            tables = sorted(files.joinpath(schema).iterdir(), key=lambda entry: entry.name)
-            statements += [file.read_text(encoding="utf-8") for file in tables]
-        statements += [sql_text("polyledger.store", f"models/{model}.sql") for model in MODELS]
-        connection.execute("\n".join(statements))
+        connection.execute("\n".join([*schema_texts(), *view_texts()]))
+        connection.execute("INSERT INTO meta.settings VALUES (?, ?)", [SETTING, models_digest()])
         connection.execute("INSERT INTO meta.format VALUES (?, ?)", [FORMAT_VERSION, __version__])
         connection.execute("CHECKPOINT")
         connection.close()

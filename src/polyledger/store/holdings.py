@@ -6,7 +6,7 @@ from typing import Final
 
 import duckdb
 
-from polyledger.store.database import sql_text
+from polyledger.store.views import sql_text
 
 _SETTING: Final = "holdings_upto"
 _TAIL: Final = "models/book/tail_events.sql"

@@ -14,8 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from polyledger.domain.intervals import Interval, difference, normalise
-from polyledger.store.database import sql_text
 from polyledger.store.keys import ACCOUNTS, append, binary_array, intern
+from polyledger.store.views import sql_text
 
 _MARK: Final = ":wallets="
 SINCE_SETTING: Final = "since_block"

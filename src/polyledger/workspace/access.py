@@ -20,6 +20,7 @@ from polyledger.door.client import Door
 from polyledger.door.questions import Asked, answer
 from polyledger.door.wire import DoorClosedError
 from polyledger.store.database import Database, plain_errors
+from polyledger.store.renewal import renew_views, views_are_current
 from polyledger.store.user_sql import user_query
 from polyledger.sync.lock import held_by, holder
 
@@ -82,6 +83,7 @@ class LedgerAccess:
         return self._answered(lambda door: door.sql(query), lambda: self._reader().arrow(query))
 
     def _sql(self, query: str) -> pa.Table:
+        self._reader()  # renews the views where they are another version's
         self.close()  # the engine opens a file in one way at a time
         return user_query(self.path / LEDGER_FILE, query)
 
@@ -142,6 +144,18 @@ class LedgerAccess:
         return holding(self.path, self.settings, doing, lambda: self._open(read_only=False), progress)
 
     def _open(self, *, read_only: bool) -> Database:
+        """The ledger; views that another version of polyledger wrote are renewed first."""
+        database = self._connect(read_only=read_only)
+        if not views_are_current(database):
+            database.close()
+            database = self._connect(read_only=False)
+            renew_views(database)
+            if read_only:
+                database.close()
+                database = self._connect(read_only=True)
+        return database
+
+    def _connect(self, *, read_only: bool) -> Database:
         storage = self.settings.storage
         return Database(
             self.path / LEDGER_FILE,
