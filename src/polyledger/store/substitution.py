@@ -14,7 +14,8 @@ from typing import Any, Final, cast
 
 import duckdb
 
-from polyledger.store.database import SCHEMAS, Database, Snapshot, plain_errors
+from polyledger.store.database import Database, Snapshot, plain_errors
+from polyledger.store.views import SCHEMAS
 
 Name = tuple[str, str]
 
