@@ -58,7 +58,7 @@ class ProgressReport:
     def __call__(self, event: Mapping[str, Any]) -> None:
         if event.get("done") is not None:
             self.last = event
-        if self._quiet:
+        if self._quiet or not _note(event):
             return
         if self._bars is not None:
             self._draw(self._bars, event)
@@ -94,10 +94,15 @@ def _note(event: Mapping[str, Any], *, bars: bool = False) -> str:
     if done is not None:
         whole = f" of {count(total)}" if total is not None and not bars else ""
         parts.append(f"{count(done)}{whole} {unit}".rstrip())
+    unknown = (event.get("not_found") or 0) + (event.get("failed") or 0)
+    if unknown:
+        parts.append(f"{count(unknown)} unknown")
     if event.get("rate"):
         parts.append(f"{count(round(event['rate']))}/s")
     if event.get("eta_seconds"):
         parts.append(f"{seconds(event['eta_seconds'])} left")
+    if event.get("limited"):
+        parts.append("held back")
     if event.get("message"):
         parts.append(str(event["message"]))
     return ", ".join(parts)

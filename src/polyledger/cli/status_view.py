@@ -33,6 +33,9 @@ def status(document: Document, width: int) -> Iterable[RenderableType]:
     if document["sources"]:
         yield ""
         yield sources_table(document["sources"])
+    if document.get("stages"):
+        yield ""
+        yield stages_table(document["stages"])
     trades = (document.get("coverage") or {}).get("trades")
     if trades and trades["total"]:
         yield ""
@@ -67,6 +70,30 @@ def sources_table(sources: Iterable[Document]) -> Table:
             seconds(line.get("eta_seconds")),
         )
     return table
+
+
+def stages_table(stages: Iterable[Document]) -> Table:
+    """What was planned and what came of it, a line per source and kind of question."""
+    table = plain_table("planned → done", "", "requests", "time", "found", right=range(2, 5))
+    lines: dict[tuple[str, str], list[Document]] = {}
+    for stage in stages:
+        lines.setdefault((stage["source"], stage["action"]), []).append(stage)
+    for (source, action), parts in lines.items():
+        begun = [part["actual"] for part in parts if part["actual"] is not None]
+        planned = [part["expected"] for part in parts]
+        told = action.replace("-", " ")
+        table.add_row(
+            source,
+            told if begun else f"[dim]{told}, not needed[/]",
+            f"{_brief(_sum(planned, 'requests'))} → {_brief(_sum(begun, 'requests'))}",
+            f"{seconds(_sum(planned, 'seconds'))} → {seconds(_sum(begun, 'seconds'))}" if begun else NONE,
+            f"{_brief(_sum(planned, 'found'))} → {_brief(_sum(begun, 'found'))}" if begun else NONE,
+        )
+    return table
+
+
+def _sum(parts: Iterable[Document], key: str) -> Any:
+    return sum(part[key] for part in parts)
 
 
 def status_lines(document: Document) -> Iterable[str]:

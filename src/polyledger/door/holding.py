@@ -118,6 +118,6 @@ def _told(state: RunState, log: RunLog, lock: WorkspaceLock, progress: Progress 
             lock.note(event)
             last = now
         if progress is not None:
-            progress(event)
+            progress(state.with_speed(event))
 
     return report

@@ -72,6 +72,14 @@ class RunState:
                 source.figures.update(known)
                 _measure(source, event, now)
 
+    def with_speed(self, event: Mapping[str, Any]) -> Document:
+        """The event with the rate and the time that is left as they were measured here, where it does not give them."""
+        with self._guard:
+            source = self._sources.get(str(event.get("source") or event["stage"]))
+            if source is None or event.get("done") is None:
+                return dict(event)
+            return {**event, "rate": source.rate, "eta_seconds": source.eta_seconds}
+
     def covered(self, coverage: Mapping[str, Any]) -> None:
         """Take in the coverage as it is now, a ``polyledger.coverage/1`` document."""
         with self._guard:

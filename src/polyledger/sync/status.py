@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from polyledger.domain.amounts import amount_text
 from polyledger.store.database import Database
 from polyledger.sync.run_state import RunState
 from polyledger.value.coverage import coverage
@@ -24,6 +26,7 @@ def status_document(workspace: Path, held: Document | None, database: Database |
         "sources": [],
         "coverage": {},
         "projected": {},
+        "stages": [],
         "messages": [],
         "resume": resume_command(workspace),
     }
@@ -51,6 +54,7 @@ def status_document(workspace: Path, held: Document | None, database: Database |
         state = "interrupted" if state == "running" else state
         document["run"] = {"id": run_id, "state": state, "pid": pid, "started": f"{started.isoformat()}Z"}
         document["sources"] = _sources(database, first, last, json.loads(requests))
+        document["stages"] = _stages(database, run_id)
     document["coverage"] = coverage(database)
     return document
 
@@ -102,6 +106,34 @@ def _sources(database: Database, first: int | None, last: int | None, requests: 
     for entry in sources:
         entry["requests"] = requests.get(entry["source"], 0)
     return sources
+
+
+def _stages(database: Database, run_id: str) -> list[Document]:
+    """What a run's plan expected of each stage, and what came of it; ``actual`` is null where nothing was asked."""
+    rows = database.query(
+        "SELECT * EXCLUDE (run_id, position) FROM meta.stages WHERE run_id = ? ORDER BY position", [run_id]
+    )
+    return [
+        {
+            "source": source,
+            "action": action,
+            "expected": _outcome(figures[:6]),
+            "actual": None if figures[6] is None else _outcome(figures[6:]),
+        }
+        for source, action, *figures in rows
+    ]
+
+
+def _outcome(figures: Sequence[Any]) -> Document:
+    keys, requests, seconds, found, trades, volume = figures
+    return {
+        "keys": keys,
+        "requests": requests,
+        "seconds": round(seconds, 1),
+        "found": round(found),
+        "trades": round(trades),
+        "volume": amount_text(round(volume)),
+    }
 
 
 def _source(name: str, progress: Document) -> Document:

@@ -243,6 +243,7 @@ class Work:
         )
         self._is_settled = False
         await step.run()
+        await anyio.to_thread.run_sync(self.records.save, self._database)
         return step.found
 
     async def _project(self, plan: Plan) -> None:
