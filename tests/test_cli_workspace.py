@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from polyledger.cli.check_titles import title
+from polyledger.ledger.check_titles import title
 from polyledger.replica import load_world, serve
 from tests.test_cli_process import COMMAND, environment, run
 

@@ -18,6 +18,7 @@ EXIT_CODES = {
     "MalformedIdError": 2,
     "UnknownSubjectError": 2,
     "OutputExistsError": 2,
+    "UnfinishedWorkError": 4,
     "UnreadableFileError": 1,
     "WorkspaceError": 1,
     "WorkspaceLockedError": 75,
@@ -53,6 +54,8 @@ PROMISED_COMMANDS = [
         "categories",
         "exposure",
         "export",
+        "report",
+        "finalize",
         "sql",
     ),
     *("replica", "version"),
@@ -83,6 +86,8 @@ def test_the_workspace() -> None:
         "explain",
         "conflicts",
         "export",
+        "report",
+        "finalize",
         "sql",
     }
     assert promised <= public

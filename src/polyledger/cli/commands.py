@@ -12,6 +12,7 @@ from polyledger.cli.import_command import import_files
 from polyledger.cli.period_flags import AsOf
 from polyledger.cli.planning import Budget, OnlyNames, gaps, plan
 from polyledger.cli.progress import ProgressReport
+from polyledger.cli.report_command import finalize, report
 from polyledger.cli.scope_flags import ScopeFlags, scope_of
 from polyledger.cli.session import Session, exit_code_of_state, program_name
 from polyledger.cli.wallet_commands import categories, exposure, wallet, wallets
@@ -344,8 +345,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "wallet": wallet,
     "categories": categories,
     "exposure": exposure,
+    "report": report,
     "export": export,
     "sql": sql,
+    "finalize": finalize,
     "replica": replica,
     "version": version,
 }

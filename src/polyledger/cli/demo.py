@@ -150,6 +150,7 @@ def _suggestions(session: Session, wallets: list[Mapping[str, Any]]) -> Iterable
     commands += [
         f"{program} wallets --order-by volume --limit 5",
         f"{program} coverage --by category",
+        f"{program} report",
         f'{program} sql "SELECT * FROM positions LIMIT 5"',
         f"{program} export fills --out fills.parquet",
     ]

@@ -47,12 +47,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "categories": ("polyledger categories", "polyledger categories --tags 100 --json"),
     "exposure": ("polyledger exposure", "polyledger exposure 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29"),
+    "report": ("polyledger report", "polyledger report --out my-report"),
     "export": (
         "polyledger export fills --out fills.parquet",
         "polyledger export mapping --out market_id_lookup_results.json",
         "polyledger export wallet-category-breakdown -o breakdown.csv --force",
     ),
     "sql": ('polyledger sql "SELECT category, count(*) FROM markets GROUP BY ALL"',),
+    "finalize": ("polyledger -w my-ledger finalize",),
     "replica": ("polyledger replica --port 8545", "polyledger replica --port 8545 --faults faults.toml"),
     "version": ("polyledger version",),
 }

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from polyledger.cli.check_titles import title
 from polyledger.cli.figures import NONE, amount, bar, compact, count, percent, ratio, seconds, shorten
 from polyledger.cli.wallet_views import plain_table
+from polyledger.ledger.check_titles import title
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -20,6 +20,7 @@ paragraph and exits with ``error.exit_code`` (the codes of the public contract):
     │   └── NotJsonRpcError              2   the endpoint does not speak JSON-RPC
     ├── UpstreamUnavailableError         75  an upstream cannot be reached now; try again later
     │   └── RateLimitedError             75  refused for the moment; carries the wait it asked for
+    ├── UnfinishedWorkError              4   what was asked for needs work that is not done yet
     ├── InvariantError                   1   a rule that must hold does not
     └── InterruptedRunError              130 stopped by the user; what was done is saved
 """
@@ -121,6 +122,12 @@ class RateLimitedError(UpstreamUnavailableError):
     def __init__(self, what: str, next_step: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(what, next_step)
         self.retry_after = retry_after
+
+
+class UnfinishedWorkError(PolyledgerError):
+    """What was asked for needs work that is not done yet; the message says which, and what goes on with it."""
+
+    exit_code = 4
 
 
 class InvariantError(PolyledgerError):

@@ -22,6 +22,7 @@ from polyledger.identity.explain import explain
 from polyledger.insight.breakdown import add_insight
 from polyledger.insight.exposure import exposure
 from polyledger.insight.ranking import INSIGHT_ORDERS, ranked_wallets
+from polyledger.insight.report_document import report_document
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.moments import in_period, period_document
@@ -146,6 +147,10 @@ def _explain(asked: Asked, identifier: str) -> Document:
     return explain(asked.database, identifier, contracts_of(asked.settings))
 
 
+def _report(asked: Asked) -> Document:
+    return report_document(asked.database, asked.progress)
+
+
 QUESTIONS: Final[dict[str, Question]] = {
     "categories": _categories,
     "conflicts": _conflicts,
@@ -154,6 +159,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "exposure": _exposure,
     "gaps": _gaps,
     "plan": _plan,
+    "report": _report,
     "verify": _verify,
     "wallet": _wallet,
     "wallets": _wallets,

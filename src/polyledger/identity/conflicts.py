@@ -69,6 +69,12 @@ def conflicts(database: Database, limit: int | None = None) -> Document:
     }
 
 
+def count_conflicts(database: Database) -> int:
+    """How many conflicts the whole document has."""
+    sql = script("polyledger.identity", "conflicts").format(limit=_ALL).strip().rstrip(";")
+    return int(database.query(f"SELECT count(*) FROM ({sql}) AS c")[0][0])
+
+
 class _Reader:
     """The claims behind the rows of one document, read set by set."""
 

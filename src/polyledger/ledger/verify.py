@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import pairwise
 from typing import Any, Final
 
 import duckdb
@@ -160,7 +161,7 @@ def _portions(cursor: duckdb.DuckDBPyConnection, rule: Rule) -> Iterator[dict[st
                 [_WINDOW],
             ).fetchall()
         ]
-        for first, following in zip(borders, [*borders[1:], (1 << 62) + 1], strict=True):
+        for first, following in pairwise([*borders, (1 << 62) + 1]):
             yield {"first": first, "last": following - 1}
     else:
         ((transfers,),) = cursor.execute("SELECT count(*) FROM chain.share_transfers").fetchall()

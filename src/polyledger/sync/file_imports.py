@@ -93,7 +93,7 @@ class FileImport(ABC):
         self._workspace = workspace
         self._mapping = mapping
         self._progress = progress
-        self._run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.reports: list[FileReport] = []
 
     @abstractmethod
@@ -199,7 +199,7 @@ class TradeImport(FileImport):
         """All of a file in one transaction, batch by batch."""
         file = opened.file
         error = relative_error(report.columns, file.schema)
-        facts = FileFacts(file.name, opened.digest, report.columns, error, self._run_id)
+        facts = FileFacts(file.name, opened.digest, report.columns, error, self.run_id)
         columns = sorted(set(report.columns.values()), key=file.schema.names.index)
         with self._database.transaction() as connection:
             writer = TradeWriter(connection, facts)

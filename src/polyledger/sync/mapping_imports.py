@@ -67,7 +67,7 @@ class MappingImport(FileImport):
         source = f"file:{opened.file.name}"
         with self._database.transaction() as connection:
             opened.require_unchanged()
-            writer = ClaimWriter(self._database, self._workspace / EVIDENCE_FOLDER, self._run_id, self._contracts)
+            writer = ClaimWriter(self._database, self._workspace / EVIDENCE_FOLDER, self.run_id, self._contracts)
             counts = writer.store_file(
                 connection,
                 source,

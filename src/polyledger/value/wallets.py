@@ -52,7 +52,7 @@ def wallets(
         if category not in known:
             raise UsageError(f"No wallet has the category {category!r}", f"There are {', '.join(known) or 'none'}")
         rows = [row for row in rows if row["category"] == category]
-    found = _documents(rows)
+    found = wallet_documents(rows)
     if min_coverage is not None:
         found = [
             w for w in found if w["coverage"]["conditions"] is not None and w["coverage"]["conditions"] >= min_coverage
@@ -93,7 +93,7 @@ def wallet(database: Database, address: str, period: str = "") -> dict[str, Any]
             f"The ledger has nothing of the wallet {normal}{period and f' {period}'}",
             "Check the address, or scan more blocks with 'polyledger sync'",
         )
-    (document,) = _documents(rows)
+    (document,) = wallet_documents(rows)
     return {"schema": "polyledger.wallet/1", **document, "positions": _positions(database, account)}
 
 
@@ -102,7 +102,8 @@ def _own_categories(database: Database, account: int, address: str) -> list[Row]
     return [{"wallet": address, **row} for row in rows]
 
 
-def _documents(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def wallet_documents(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The W objects of the contract from rows of book.wallet_categories, those of a wallet (address) together."""
     result = []
     for address, group in groupby(rows, key=lambda row: row["wallet"]):
         parts = list(group)

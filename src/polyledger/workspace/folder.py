@@ -32,8 +32,8 @@ from polyledger.value.tables import (
     wallets_table,
 )
 from polyledger.workspace.access import LEDGER_FILE, SECONDS_BETWEEN_TRIES, Progress
+from polyledger.workspace.finalizing import LedgerFinalizing
 from polyledger.workspace.results import Result, query_document
-from polyledger.workspace.writing import LedgerWriting
 
 __all__ = ["Result", "Workspace", "open"]
 
@@ -41,7 +41,7 @@ _SECONDS_FOR_STATUS: Final = 5.0
 _SECONDS_FOR_A_CHANGE: Final = 1.0
 
 
-class Workspace(LedgerWriting):
+class Workspace(LedgerFinalizing):
     """One workspace folder. Use it as a context manager, or call `close`. Make it with `open`."""
 
     def status(self) -> dict[str, Any]:
@@ -139,6 +139,11 @@ class Workspace(LedgerWriting):
         """What is still open of some wallets (of all without any): see `polyledger.insight.exposure.exposure`."""
         document = self._ask("exposure", wallets=list(wallets), **_in_period(as_of=as_of))
         return Result(document, lambda: pa.Table.from_pylist(document["by_event"]))
+
+    def report(self, *, progress: Progress | None = None) -> Result:
+        """Everything a report shows, of one state of the ledger; `polyledger.report` makes a page of it."""
+        document = self._ask("report", progress)
+        return Result(document, lambda: pa.Table.from_pylist(document["wallets"]["categories"]))
 
     def verify(self, *, progress: Progress | None = None) -> Result:
         """Every check of the books over everything stored; without progress while another process holds the ledger."""

@@ -16,6 +16,7 @@ from polyledger.store.pending import note_keys
 from polyledger.sync.lock import holder
 from polyledger.sync.scope import contracts_of
 from polyledger.value.coverage import coverage
+from polyledger.value.coverage_history import remember
 from polyledger.workspace.access import LEDGER_FILE, LedgerAccess, Progress
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class LedgerWriting(LedgerAccess):
             refresh_priors(held.database)
             brought = {name: count - before[name] for name, count in _counts(held.database).items()}
             covered = coverage(held.database)
+            remember(held.database, report.run_id, "sync", covered)
             held.state.covered(covered)
             held.state.finish(report.state)
             return report_document(report, brought, covered)
@@ -110,6 +112,7 @@ class LedgerWriting(LedgerAccess):
         with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
             work = TradeImport(held.database, self.path, mapping=columns or {}, progress=held.progress)
             reports = work.run([Path(file) for file in files])
+            remember(held.database, work.run_id, "import", coverage(held.database))
             return import_document(reports, TRADES, time.monotonic() - began)
 
     def import_logs(
