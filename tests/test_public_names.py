@@ -53,6 +53,7 @@ PROMISED_COMMANDS = [
         "wallet",
         "categories",
         "exposure",
+        "signals",
         "export",
         "report",
         "finalize",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from polyledger.cli.following import could_not_follow, signals
 from polyledger.cli.import_command import import_files
 from polyledger.cli.period_flags import AsOf
 from polyledger.cli.planning import Budget, OnlyNames, gaps, plan
@@ -126,6 +127,8 @@ def sync(
         session.watch(progress)
         document = workspace.sync(progress=progress, budget=seconds, only=only or (), scope=scope)
     session.emit(document, views.sync)
+    if could_not_follow(session, document):
+        return UsageError.exit_code
     if document["state"] != "done":
         session.say(f"Stopped early; what was fetched is saved. To go on: {session.again('sync')}")
     return exit_code_of_state(document["state"])
@@ -346,6 +349,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "categories": categories,
     "exposure": exposure,
     "report": report,
+    "signals": signals,
     "export": export,
     "sql": sql,
     "finalize": finalize,

@@ -227,6 +227,8 @@ def fetched(document: Document) -> Iterable[RenderableType]:
         table.add_row("blocks", f"{count(document['from_block'])} to {count(document['to_block'])} ({count(blocks)})")
     table.add_row("requests", f"{count(sum(requests.values()))}{_spread(requests)}")
     table.add_row("rows", f"{count(sum(rows.values()))}{_spread(rows)}")
+    if document.get("signals"):
+        table.add_row("signals", f"{count(document['signals']['fired'])} new")
     table.add_row("time", f"{seconds(document['seconds'])}, {document['state']}")
     yield table
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from polyledger.config import Settings
 from polyledger.config_file import category_table
-from polyledger.domain.errors import UsageError
+from polyledger.domain.errors import ConfigurationError, UsageError
 from polyledger.domain.periods import Period
 from polyledger.domain.scope import Scope
 from polyledger.identity.conflicts import conflicts
@@ -23,6 +23,8 @@ from polyledger.insight.breakdown import add_insight
 from polyledger.insight.exposure import exposure
 from polyledger.insight.ranking import INSIGHT_ORDERS, ranked_wallets
 from polyledger.insight.report_document import report_document
+from polyledger.insight.signals.rules import RULES_FILE, load_rules
+from polyledger.insight.signals.stored import signals
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.moments import in_period, period_document
@@ -135,6 +137,13 @@ def _plan(
     return plan_document(make_plan(asked.database, asked.settings, only=only, budget=budget, scope=wanted), wanted)
 
 
+def _signals(asked: Asked, rule: str | None = None, limit: int | None = None) -> Document:
+    rules = load_rules(asked.workspace)
+    if rules is None:
+        raise ConfigurationError(f"{asked.workspace} has no {RULES_FILE}", "Write rules into it")
+    return signals(asked.database, rules, rule=rule, limit=limit)
+
+
 def _verify(asked: Asked) -> Document:
     return verify(asked.database, asked.progress)
 
@@ -160,6 +169,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "gaps": _gaps,
     "plan": _plan,
     "report": _report,
+    "signals": _signals,
     "verify": _verify,
     "wallet": _wallet,
     "wallets": _wallets,

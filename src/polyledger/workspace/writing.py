@@ -17,7 +17,8 @@ from polyledger.sync.lock import holder
 from polyledger.sync.scope import contracts_of
 from polyledger.value.coverage import coverage
 from polyledger.value.coverage_history import remember
-from polyledger.workspace.access import LEDGER_FILE, LedgerAccess, Progress
+from polyledger.workspace.access import LEDGER_FILE, Progress
+from polyledger.workspace.following import LedgerFollowing
 
 if TYPE_CHECKING:
     from polyledger.sync.resolver import Resolver
@@ -28,7 +29,7 @@ _COUNTED: Final = (
 )  # fmt: skip
 
 
-class LedgerWriting(LedgerAccess):
+class LedgerWriting(LedgerFollowing):
     """The commands that write."""
 
     def sync(
@@ -71,6 +72,7 @@ class LedgerWriting(LedgerAccess):
             )
             held.state.run_id = run.report.run_id
             before = _counts(held.database)
+            last_tx = _last_fill(held.database)
             report = run.execute()
             if not report.is_late:
                 evidence = self.path / EVIDENCE_FOLDER
@@ -80,8 +82,10 @@ class LedgerWriting(LedgerAccess):
             covered = coverage(held.database)
             remember(held.database, report.run_id, "sync", covered)
             held.state.covered(covered)
+            followed = self._follow(held, last_tx, report.run_id)
             held.state.finish(report.state)
-            return report_document(report, brought, covered)
+            document = report_document(report, brought, covered)
+            return document if followed is None else {**document, "signals": followed}
 
     def import_trades(
         self,
@@ -231,6 +235,10 @@ class LedgerWriting(LedgerAccess):
         with suppress(WorkspaceLockedError), self._holding("resolve", None) as held:
             run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}-resolve"
             asked.commit(ClaimWriter(held.database, self.path / EVIDENCE_FOLDER, run_id, contracts_of(self.settings)))
+
+
+def _last_fill(database: Database) -> int:
+    return int(database.query("SELECT coalesce(max(tx), -1) FROM chain.fills")[0][0])
 
 
 def _counts(database: Database) -> dict[str, int]:

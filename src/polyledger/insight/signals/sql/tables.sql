@@ -1,0 +1,27 @@
+-- What rules have found. Made when the first rule is evaluated, so that ledgers of before go on as they are.
+CREATE SCHEMA IF NOT EXISTS insight;
+-- One row per rule, as it was defined then, and fill. state: fired; awaiting (what the rule asks about its market is not
+-- known yet: looked at again when it is); voided (a reorg took the fill back).
+CREATE TABLE IF NOT EXISTS insight.signals (
+    rule VARCHAR NOT NULL,
+    definition VARCHAR NOT NULL,      -- hash of what the rule said
+    tx BIGINT NOT NULL,
+    log_index INTEGER NOT NULL,
+    account INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    condition INTEGER,
+    side UTINYINT NOT NULL,
+    shares BIGINT NOT NULL,
+    size BIGINT NOT NULL,             -- USDC of the fill net of leftover, before fees
+    block_time BIGINT NOT NULL,
+    state VARCHAR NOT NULL,
+    found_by VARCHAR NOT NULL,        -- sync, replay
+    why VARCHAR NOT NULL,             -- JSON: what each criterion asked and found, as of the day of the fill
+    run_id VARCHAR NOT NULL,
+    found_at TIMESTAMP NOT NULL
+);
+-- Up to which transaction new fills were evaluated by a rule as it is defined.
+CREATE TABLE IF NOT EXISTS insight.evaluated (
+    definition VARCHAR NOT NULL,
+    upto BIGINT NOT NULL
+);
