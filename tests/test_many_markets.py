@@ -261,7 +261,7 @@ def test_a_source_that_dies_in_the_middle_leaves_its_keys_to_the_others(worlds: 
     assert [row[:4] for row in mapping(ledger)] == [row[:4] for row in truth(SMALL)]
     assert done["state"] == "done"  # nothing is missing for want of it
     assert any(message.startswith("The data_api source failed") for message in said)
-    assert asked["data"] < 60
+    assert asked["data"] < 3 * 9 * 4 + 10  # three tries of nine attempts by four workers, then it is left alone
     by_source = {line["source"]: line for line in status["sources"]}
     assert by_source["gamma"]["found"] > by_source["data_api"]["found"] > 0
 

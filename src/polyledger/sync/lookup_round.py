@@ -35,6 +35,8 @@ from polyledger.sync.upstreams import Upstreams
 
 SECONDS_PER_CALL: Final = 5.0
 """So much work is handed to a source at a time: what others find meanwhile is left out of the next portion."""
+_FIRST_CALL: Final = 0.5
+"""Seconds of the first portion; they double from call to call, so that heavy keys reach the next source soon."""
 _MOST_PER_CALL: Final = 20_000
 _ANSWERS_PER_COMMIT: Final = 2_000
 _SECONDS_PER_COMMIT: Final = 1.0
@@ -87,6 +89,7 @@ class LookupRound:
         self._changed = anyio.Event()
         self._writing = anyio.Lock()
         self._ledger_trouble: WorkspaceError | None = None
+        self._calls: Counter[str] = Counter()
         self.found: set[Kind] = set()
 
     async def run(self) -> None:
@@ -200,6 +203,7 @@ class LookupRound:
 
     async def _look_up(self, name: str, kind: Kind, keys: list[str]) -> None:
         source: LookupSource = self._upstreams.lookups[name]
+        self._calls[name] += 1
         buffer: list[Answer[Any]] = []
         since = time.monotonic()
         asked = source.look_up(kind, keys, concurrency=self._upstreams.workers(name), closed=self._closed(kind, keys))
@@ -317,7 +321,8 @@ class LookupRound:
         """How many keys to hand over at a time: full batches for all workers, for a few seconds."""
         batch = self._batch(name, kind)
         rate = self._upstreams.clients[name].limiter.rate or 20.0
-        requests = max(self._upstreams.workers(name), round(rate * SECONDS_PER_CALL))
+        seconds = min(SECONDS_PER_CALL, _FIRST_CALL * 2.0 ** self._calls[name])
+        requests = max(self._upstreams.workers(name), round(rate * seconds))
         return max(batch, min(_MOST_PER_CALL, requests * batch))
 
     def _notify(self) -> None:
