@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Case:
         self.settled = {
             log["topics"][1]: int(log["blockNumber"], 16) for log in self.logs if log["topics"][0] == RESOLUTION
         }
+        self.thorough = logs == BIGWORLD_LOGS
         self.aside: set[str] = set()
         self.transactions = list(read(self.logs))
         self.aside = self.until(10**9).aside
@@ -126,12 +128,6 @@ def test_the_last_moment_is_the_ledger_itself(case: Case) -> None:
     plain = case.workspace.wallets().document
     last = max(case.times)
     assert case.workspace.wallets(as_of="2100-01-01").document["wallets"] == plain["wallets"]
-    address = plain["wallets"][0]["wallet"]
-    now, then = (
-        case.workspace.wallet(address, **given).document for given in ({}, {"until": polytime(case.times[last])})
-    )
-    assert then["positions"] == now["positions"]
-    assert then["sentence"] == now["sentence"]
     whole = case.workspace.coverage(by="category").document
     assert {
         k: v for k, v in case.workspace.coverage("category", as_of=str(last)).document.items() if k != "period"
@@ -182,6 +178,54 @@ def test_coverage_and_exposure_as_of_a_moment(case: Case) -> None:
     wallets = case.workspace.wallets(as_of=str(block)).document["wallets"]
     span = sum(Decimal(w["high"]) - Decimal(w["low"]) for w in wallets)
     assert Decimal(still_open["at_stake"]) == span > Decimal(case.workspace.exposure().document["at_stake"])
+
+
+def check_series(case: Case, address: str, span: str, seconds: int, **period: str) -> list[dict[str, Any]]:
+    """Every row of a series against the logs up to its end; the rows leave out no day or week, and changes add up."""
+    document = case.workspace.wallet(address, series=span, **period).document
+    rows: list[dict[str, Any]] = document["series"]
+    starts = [int(datetime.fromisoformat(row["from"]).timestamp()) for row in rows]
+    assert all(later - earlier == seconds for earlier, later in pairwise(starts))
+    for start, row in zip(starts, rows, strict=True):
+        block = max((b for b, time in case.times.items() if time < start + seconds), default=0)
+        if "as_of" in period:
+            block = min(block, int(period["as_of"]))
+        brute = case.until(block)
+        _check_figures(row, brute.figures(brute.everybody[address], None, jointly=False), (address, row["from"]))
+    for name in ("realized_pnl", "cash_flow", "volume"):
+        assert sum(micro(row["change"][name]) for row in rows) == micro(document[name])
+    assert {name: rows[-1][name] for name in AMOUNTS} == {name: document[name] for name in AMOUNTS}
+    return rows
+
+
+def test_a_wallet_day_by_day_equals_a_reckoning_of_the_logs_up_to_each_day(case: Case) -> None:
+    converters = [a for a, wallet in sorted(case.until(10**9).wallets.items()) if any(wallet.group_cash.values())]
+    for address in converters[:2] if case.thorough else converters[:1]:
+        rows = check_series(case, address, "day", 86_400)
+        assert len(rows) > 7
+        assert rows[0]["realized_pnl"] == "0.000000" != rows[-1]["realized_pnl"]
+
+
+@pytest.mark.long
+def test_every_wallet_by_week_and_as_of_a_moment(case: Case) -> None:
+    for address in case.until(10**9).wallets:
+        rows = check_series(case, address, "week", 7 * 86_400)
+        assert datetime.fromisoformat(rows[0]["from"]).weekday() == 0
+        check_series(case, address, "day", 86_400, as_of=str(case.middle))
+
+
+@pytest.mark.long
+def test_a_series_since_a_time_adds_up_to_what_is_left(case: Case) -> None:
+    since = polytime(case.times[case.middle])
+    address = case.workspace.wallets(since=since, limit=1).document["wallets"][0]["wallet"]
+    document = case.workspace.wallet(address, series="day", since=since).document
+    assert document["series"][-1]["realized_pnl"] == document["realized_pnl"]
+    begun = [row for row in document["series"] if row["from"] < since[:10]]
+    assert all(row["change"]["realized_pnl"] == "0.000000" for row in begun)
+    table = case.workspace.wallet(address, series="week").arrow()
+    assert table.schema.field("realized_pnl").type == "int64"
+    with pytest.raises(UsageError, match="no series by 'month'"):
+        case.workspace.wallet(address, series="month")
 
 
 def test_moments_that_make_no_sense_are_refused(case: Case) -> None:

@@ -19,7 +19,7 @@ from tests.worlds import document_of, replica_of, workspace_at, world_of
 
 AMOUNTS = ("realized_pnl", "cash_flow", "settled_value", "transferred_value", "low", "high", "volume")
 COUNTS = ("traded_conditions", "resolved_conditions", "winning_conditions", "yes_conditions", "no_conditions")
-FIGURES = {*AMOUNTS, *COUNTS, "coverage", "win_rate", "predominant_side"}
+FIGURES = {*AMOUNTS, *COUNTS, "coverage", "win_rate", "predominant_side", "rests_on_transfers"}
 BREAKDOWN = {
     "paid", "roi", "average_pnl", "position_size", "early_share", "late_share", "win_rate_interval", "skill",
 }  # fmt: skip
@@ -170,6 +170,8 @@ def _check_figures(shown: dict[str, Any], expected: dict[str, Any], where: objec
     yes, no = expected["yes_conditions"], expected["no_conditions"]
     side = None if not yes and not no else "YES" if yes > 2 * no else "NO" if no > 2 * yes else "MIXED"
     assert shown["predominant_side"] == side, where
+    profit = expected["realized_pnl"]
+    assert shown["rests_on_transfers"] == (profit > 0 and expected["transferred_value"] >= profit / 2), where
 
 
 def test_every_figure_of_every_wallet_equals_a_brute_force_reckoning_of_the_logs(case: Case) -> None:
@@ -234,13 +236,15 @@ def test_the_positions_of_wallets(case: Case) -> None:
     for address, wallet in wallets if case.thorough else wallets[::5]:
         document = case.workspace.wallet(address).document
         assert document["schema"] == "polyledger.wallet/1"
-        assert document.keys() == {"schema", "wallet", "sentence", "categories", "positions", *FIGURES, *BREAKDOWN}
+        assert document.keys() == {
+            "schema", "wallet", "sentence", "categories", "positions", "mark_value", *FIGURES, *BREAKDOWN,
+        }  # fmt: skip
         assert without_breakdown({key: document[key] for key in case.documents[address]}) == case.documents[address]
         positions = [row for row in document["positions"] if "condition" in row]
         for row in positions:
             assert row.keys() == POSITION
             for outcome in row["outcomes"]:
-                assert outcome.keys() == {"token", "outcome", "shares", "bought", "sold"}
+                assert outcome.keys() == {"token", "outcome", "shares", "bought", "sold", "mark"}
             _check_position(case, wallet, row)
         shown = {row["condition"] for row in positions}
         alive = {c for c in wallet.touched if wallet.cash[c]} | {

@@ -44,6 +44,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "wallet": (
         "polyledger wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29",
         "polyledger wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29 --as-of 2026-06-30",
+        "polyledger wallet 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29 --series week",
     ),
     "categories": ("polyledger categories", "polyledger categories --tags 100 --json"),
     "exposure": ("polyledger exposure", "polyledger exposure 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29"),

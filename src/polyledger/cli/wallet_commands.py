@@ -14,8 +14,10 @@ __all__ = ["categories", "exposure", "wallet", "wallets"]
 
 Given = Annotated[Session, Parameter(parse=False)]
 ORDERS = Literal[
-    "realized_pnl", "volume", "cash_flow", "low", "high", "traded_conditions", "resolved_conditions", "win_rate",
-    "coverage", "roi", "average_pnl", "hit_rate", "profit_per_dollar", "closing_line", "brier",
+    "realized_pnl", "volume", "cash_flow", "settled_value", "transferred_value", "low", "high", "traded_conditions",
+    "resolved_conditions", "winning_conditions", "yes_conditions", "no_conditions", "win_rate", "coverage", "wallet",
+    "roi", "average_pnl", "paid", "position_size", "early_share", "late_share", "hit_rate", "profit_per_dollar",
+    "closing_line", "brier",
 ]  # fmt: skip
 
 
@@ -36,6 +38,19 @@ def wallets(
     skill: Annotated[
         bool, Parameter(negative="", show_default=False, help="With breakdown and skill for every wallet.")
     ] = False,
+    without_transferred: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Without wallets half of whose profit or more is from shares received by transfer (marked †).",
+        ),
+    ] = False,
+    ascending: Annotated[bool, Parameter(negative="", show_default=False, help="The least first.")] = False,
+    distribution: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Instead, how coverage is distributed over the wallets."),
+    ] = False,
     method: Annotated[
         Literal["settlement", "average-cost"],
         Parameter(help="settlement: cash and settled shares; average-cost: as the public P&L subgraph."),
@@ -55,6 +70,11 @@ def wallets(
         raise UsageError(f"--min-coverage {min_coverage} is not a share", "Give a number from 0 to 1, such as 0.8")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit} shows nothing", "Give a number from 1")
+    if distribution:
+        with session.open() as workspace:
+            spread = workspace.coverage_distribution(category=category, **words_of(period)).document
+        session.emit(spread, wallet_views.distribution)
+        return
     with session.open() as workspace:
         result = workspace.wallets(
             method=method,
@@ -65,6 +85,8 @@ def wallets(
             min_coverage=min_coverage,
             min_resolved=min_resolved,
             skill=skill,
+            without_transferred=without_transferred,
+            ascending=ascending,
             **words_of(period),
         )
     session.emit(result.document, wallet_views.wallets)
@@ -73,6 +95,9 @@ def wallets(
 def wallet(
     address: Annotated[str, Parameter(help="0x and 40 hex digits.")],
     *,
+    series: Annotated[
+        Literal["day", "week"] | None, Parameter(help="Its figures at the end of every day or week (UTC).")
+    ] = None,
     period: PeriodFlags | None = None,
     session: Given,
 ) -> None:
@@ -80,7 +105,7 @@ def wallet(
     from polyledger.cli import wallet_views
 
     with session.open() as workspace:
-        session.emit(workspace.wallet(address, **words_of(period)).document, wallet_views.wallet)
+        session.emit(workspace.wallet(address, series=series, **words_of(period)).document, wallet_views.wallet)
 
 
 def exposure(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from polyledger.cli.figures import (
     NONE,
     amount,
+    bar,
     common_scale,
     compact,
     count,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["arrow_table", "plain_table", "wallet", "wallets", "wallets_table"]
+__all__ = ["arrow_table", "distribution", "plain_table", "wallet", "wallets", "wallets_table"]
 
 Document = Mapping[str, Any]
 
@@ -54,6 +55,8 @@ def wallets(document: Document, width: int) -> Iterable[RenderableType]:
         yield "[dim]Skill is shrunk towards all wallets of the ledger; --json has values, intervals and markets.[/]"
         return
     yield wallets_table(rows, width)
+    if any(row.get("rests_on_transfers") for row in rows):
+        yield "[dim]† half of the profit or more is from shares received by transfer, not traded for.[/]"
     if document.get("method") == "average-cost":
         yield "[dim]Realized P&L by the average-cost method of the public P&L subgraph.[/]"
 
@@ -75,7 +78,8 @@ def wallets_table(lines: Sequence[Document | None], width: int, *, address_width
         if row is None:
             table.add_row("[dim]…[/]")
             continue
-        cells = [shorten(row["wallet"], address_width), signed(row["realized_pnl"])]
+        mark = " †" if row.get("rests_on_transfers") else ""
+        cells = [shorten(row["wallet"], address_width - len(mark)) + mark, signed(row["realized_pnl"])]
         if bounded:
             share = row["coverage"]["conditions"]
             cells.append(NONE if share is None else f"{int(Decimal(str(share)) * 100)} %")
@@ -111,6 +115,11 @@ def wallet(document: Document, width: int) -> Iterable[RenderableType]:
         yield from breakdown(document)
     positions = [p for p in document.get("positions") or [] if "condition" in p]
     groups = [p for p in document.get("positions") or [] if "group" in p]
+    if "series" in document:
+        from polyledger.cli.series_views import series
+
+        yield ""
+        yield from series(document, width)
     if positions:
         yield ""
         yield _positions(positions, width)
@@ -140,6 +149,9 @@ def _figures(row: Document) -> Table:
         table.add_row("settled value", amount(row["settled_value"]), "shares still held in resolved conditions")
     if Decimal(row.get("transferred_value") or 0) != 0:
         table.add_row("transferred", amount(row["transferred_value"]), "received by plain transfers, not traded for")
+    if row.get("mark_value") is not None:
+        marked = row["mark_value"]
+        table.add_row("open shares", amount(marked["value"]), f"estimate at last prices, {_age(marked)}; in no figure")
     table.add_row("volume", amount(row["volume"]), "")
     if "coverage" in row:
         share = row["coverage"]
@@ -149,6 +161,37 @@ def _figures(row: Document) -> Table:
         sides = f"YES in {count(row['yes_conditions'])}, NO in {count(row['no_conditions'])} conditions"
         table.add_row("side", row["predominant_side"] or NONE, sides)
     return table
+
+
+def _age(marked: Document) -> str:
+    seconds, lacking = marked["oldest_seconds"], marked["unpriced_positions"]
+    if seconds is None:
+        return "of which there are none"
+    return f"up to {seconds / 86_400:.1f} days old" + (f", {count(lacking)} without one" if lacking else "")
+
+
+def distribution(document: Document, width: int) -> Iterable[RenderableType]:
+    """``polyledger.coverage-distribution/1``: wallets by the share of their conditions that is settled."""
+    shown = document["wallets"] - document["nothing"]
+    if not shown:
+        yield "No wallet has a trade of its own."
+        return
+    table = plain_table("settled", "wallets", "", "realized P&L", "volume", right=(1, 3, 4))
+    for part in document["conditions"]:
+        low, high = round(part["from"] * 100), round(part["to"] * 100)
+        table.add_row(
+            f"{low} %" if low == high else f"{low} to {high} %",
+            count(part["wallets"]),
+            bar(part["wallets"] / shown, max(8, min(24, width - 52))),
+            signed(part["realized_pnl"]),
+            compact(part["volume"]),
+        )
+    yield table
+    if document["quartiles"]["conditions"]:
+        quarter, half, most = (percent(share) for share in document["quartiles"]["conditions"])
+        yield f"Half of the wallets have at least {half} of their conditions settled (quartiles {quarter} and {most})."
+    if document["nothing"]:
+        yield f"[dim]{count(document['nothing'])} wallets have no trade of their own.[/]"
 
 
 def _categories(categories: list[Document]) -> Table:

@@ -32,8 +32,10 @@ from polyledger.sync.gaps import DEFAULT_LIMIT, gaps
 from polyledger.sync.scope import contracts_of
 from polyledger.value.categories import DEFAULT_TAGS, categories
 from polyledger.value.coverage import coverage
+from polyledger.value.distribution import coverage_distribution
 from polyledger.value.methods import wallets_by_average_cost
-from polyledger.value.wallets import wallet
+from polyledger.value.series import wallet_series
+from polyledger.value.wallets import account_of, wallet
 
 Document = dict[str, Any]
 Progress = Callable[[dict[str, Any]], None]
@@ -89,9 +91,13 @@ def _wallets(
     min_coverage: float | None = None,
     min_resolved: int | None = None,
     skill: bool = False,
+    without_transferred: bool = False,
+    ascending: bool = False,
     period: Limits = None,
 ) -> Document:
     if method == "average-cost":
+        if without_transferred or ascending:
+            raise UsageError("The average-cost method tracks no transfers", "Leave out the method, or the other")
         if skill or min_resolved is not None or order_by in INSIGHT_ORDERS:
             raise UsageError("Skill rests on settled conditions", "Leave --method average-cost out")
         if "since" in (period or {}):
@@ -109,15 +115,27 @@ def _wallets(
             period,
             lambda database: ranked_wallets(
                 database, order_by=order_by, limit=limit, category=category, min_coverage=min_coverage,
-                min_resolved=min_resolved, skill=skill,
+                min_resolved=min_resolved, skill=skill, without_transferred=without_transferred, ascending=ascending,
             ),
         )  # fmt: skip
     raise UsageError(f"There is no method {method!r}", "Choose settlement or average-cost")
 
 
-def _wallet(asked: Asked, address: str, period: Limits = None) -> Document:
+def _wallet(asked: Asked, address: str, period: Limits = None, series: str | None = None) -> Document:
     when = Period.from_plain(period).text()
-    return _in_period(asked, period, lambda database: add_insight(database, [wallet(database, address, when)])[0])
+
+    def question(database: Database) -> Document:
+        (document,) = add_insight(database, [wallet(database, address, when)])
+        if series is None:
+            return document
+        account, _ = account_of(database, address)
+        return {**document, "span": series, "series": wallet_series(database, account, document, series)}
+
+    return _in_period(asked, period, question)
+
+
+def _distribution(asked: Asked, category: str | None = None, period: Limits = None) -> Document:
+    return _in_period(asked, period, lambda database: coverage_distribution(database, category))
 
 
 def _exposure(asked: Asked, wallets: Sequence[str] = (), period: Limits = None) -> Document:
@@ -164,6 +182,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "categories": _categories,
     "conflicts": _conflicts,
     "coverage": _coverage,
+    "distribution": _distribution,
     "explain": _explain,
     "exposure": _exposure,
     "gaps": _gaps,

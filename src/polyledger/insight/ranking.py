@@ -7,13 +7,14 @@ from typing import Any, Final
 from polyledger.domain.errors import UsageError
 from polyledger.insight.breakdown import add_insight
 from polyledger.store.database import Database
-from polyledger.value.wallets import ORDERS, wallets
+from polyledger.value.wallets import ORDERS, ranked, wallets
 
 Document = dict[str, Any]
 
 SKILL_ORDERS: Final = ("hit_rate", "profit_per_dollar", "closing_line", "brier")
-INSIGHT_ORDERS: Final = ("roi", "average_pnl", *SKILL_ORDERS)
-"""Rankings that need `polyledger.insight.breakdown`. Skill ranks by the shrunk figure; for brier the lowest leads."""
+INSIGHT_ORDERS: Final = ("roi", "average_pnl", "paid", "position_size", "early_share", "late_share", *SKILL_ORDERS)
+"""Rankings that need `polyledger.insight.breakdown`. Skill ranks by the shrunk figure; for brier the lowest leads.
+Position size is the median."""
 
 
 def ranked_wallets(
@@ -25,6 +26,8 @@ def ranked_wallets(
     min_coverage: float | None = None,
     min_resolved: int | None = None,
     skill: bool = False,
+    without_transferred: bool = False,
+    ascending: bool = False,
 ) -> Document:
     """The polyledger.wallets/1 document, best first.
 
@@ -35,6 +38,8 @@ def ranked_wallets(
         category: rank by, and show, this category alone.
         min_coverage: leave out wallets with a smaller share of resolved conditions (0 to 1).
         min_resolved: leave out wallets with fewer resolved conditions.
+        without_transferred: leave out wallets whose profit rests on shares that they received by transfer.
+        ascending: the least first; of brier, which is better the lower it is, the worst first.
         skill: add breakdown and skill to every wallet; done anyway when the ranking needs them.
 
     Raises:
@@ -53,6 +58,8 @@ def ranked_wallets(
         limit=None if all_of_them else limit,
         category=category,
         min_coverage=min_coverage,
+        without_transferred=without_transferred,
+        ascending=ascending and not by_insight,
     )
     found = [w for w in document["wallets"] if w["resolved_conditions"] >= (min_resolved or 0)]
     if found and (by_insight or skill):
@@ -61,12 +68,12 @@ def ranked_wallets(
             found = [{**w, **{k: v for k, v in w["categories"][0].items() if k != "category"}} for w in found]
     if by_insight:
         # Who has too little data to be ranked comes last.
-        found.sort(key=lambda wallet: _rank(wallet, order_by), reverse=True)
+        found = ranked(found, lambda wallet: _value(wallet, order_by), ascending=ascending)
     return {**document, "wallets": found[:limit]}
 
 
-def _rank(document: Document, order_by: str) -> float:
+def _value(document: Document, order_by: str) -> Any:
+    if order_by == "position_size":
+        return document[order_by]["median"]
     value = document["skill"][order_by]["shrunk"] if order_by in SKILL_ORDERS else document[order_by]
-    if value is None:
-        return float("-inf")
-    return -float(value) if order_by == "brier" else float(value)
+    return -value if order_by == "brier" and value is not None else value

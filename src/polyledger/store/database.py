@@ -148,6 +148,16 @@ class Database:
                 connection.execute("ROLLBACK")
             connection.close()
 
+    @contextmanager
+    def single(self) -> Iterator[Snapshot]:
+        """The ledger over one connection of its own: what one query makes (temporary tables), the next one finds."""
+        with plain_errors(self.path):
+            connection = self.cursor()
+            try:
+                yield Snapshot(self.path, connection)
+            finally:
+                connection.close()
+
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """All rows of a small result."""
         with plain_errors(self.path):
@@ -213,6 +223,11 @@ class Snapshot(Database):
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """The one connection; closing it does nothing."""
         return cast("duckdb.DuckDBPyConnection", _Kept(self.connection))
+
+    @contextmanager
+    def single(self) -> Iterator[Snapshot]:
+        """Itself: it has but one connection."""
+        yield self
 
     def close(self) -> None:
         """Nothing: the ledger stays open for who opened it."""

@@ -43,7 +43,8 @@ def substituted(
     with plain_errors(database.path):
         connection = database.cursor()
         try:
-            yield _Substituted(database, connection, _Substitutes(connection, tables, views or {}, keep))
+            depth = database.depth + 1 if isinstance(database, _Substituted) else 0
+            yield _Substituted(database, connection, _Substitutes(connection, depth, tables, views or {}, keep), depth)
         finally:
             connection.close()
 
@@ -54,11 +55,13 @@ class _Substitutes:
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
+        depth: int,
         tables: Mapping[str, str],
         views: Mapping[str, str],
         keep: Collection[str],
     ) -> None:
         self._connection = connection
+        self._prefix = f"then{depth}"  # substitutes may rest on substitutes
         self._others = {_split(name): query for name, query in views.items()}
         self._texts = {
             (str(schema), str(name)): _HEAD.sub("", str(text), count=1).rstrip().rstrip(";")
@@ -66,7 +69,7 @@ class _Substitutes:
         }
         self._known: dict[Name, str | None] = dict.fromkeys(map(_split, keep))
         for name, query in tables.items():
-            own = self._known[_split(name)] = f"then_{name.replace('.', '_')}"
+            own = self._known[_split(name)] = self._own(_split(name))
             self._draw(own, query)
 
     def renamed(self, sql: str) -> str:
@@ -83,8 +86,7 @@ class _Substitutes:
         body = self._texts.get(name)
         if body is None:  # a table that is not among the given ones
             return None
-        # A temporary view is found before one of the ledger, which is how those of the schema main are named.
-        own = name[1] if name[0] == "main" else f"then_{name[0]}_{name[1]}"
+        own = self._own(name)
         other = self.renamed(body)
         rests = other != body or any(self._known.get(("main", plain)) for plain in _plain_names(body))
         if name in self._others:
@@ -95,6 +97,10 @@ class _Substitutes:
         self._draw(own, other)
         self._known[name] = own
         return own
+
+    def _own(self, name: Name) -> str:
+        # A temporary view is found before one of the ledger, and those of the schema main are named without it.
+        return name[1] if name[0] == "main" else f"{self._prefix}_{name[0]}_{name[1]}"
 
     def _draw(self, name: str, query: str) -> None:
         self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}").fetchall()
@@ -131,9 +137,12 @@ class _Renaming:
 
 
 class _Substituted(Snapshot):
-    def __init__(self, database: Database, connection: duckdb.DuckDBPyConnection, substitutes: _Substitutes) -> None:
+    def __init__(
+        self, database: Database, connection: duckdb.DuckDBPyConnection, substitutes: _Substitutes, depth: int
+    ) -> None:
         super().__init__(database.path, connection)
         self._substitutes = substitutes
+        self.depth = depth
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """The one connection, which reads the substitutes."""

@@ -31,6 +31,11 @@ def positions_table(document: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
+def series_table(document: dict[str, Any]) -> pa.Table:
+    """One row per day or week of a wallet document's series."""
+    return pa.Table.from_pylist([{"wallet": document["wallet"], **_flat(row)} for row in document["series"]])
+
+
 def coverage_table(document: dict[str, Any]) -> pa.Table:
     """Two rows, of trades and of volume, with what has each attribution and each state; volume in millionths."""
     rows = []
@@ -44,6 +49,11 @@ def coverage_table(document: dict[str, Any]) -> pa.Table:
 def categories_table(document: dict[str, Any]) -> pa.Table:
     """One row per category of a categories document, the last one for what has none."""
     return pa.Table.from_pylist([_flat(entry) for entry in (*document["categories"], document["uncategorized"])])
+
+
+def distribution_table(document: dict[str, Any]) -> pa.Table:
+    """One row per bin of a coverage-distribution document, by conditions."""
+    return pa.Table.from_pylist([_flat(entry) for entry in document["conditions"]])
 
 
 def conflicts_table(document: dict[str, Any]) -> pa.Table:

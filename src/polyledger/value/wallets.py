@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from itertools import groupby
 from typing import Any, Final
@@ -12,11 +13,14 @@ from polyledger.domain.errors import UnknownSubjectError, UsageError
 from polyledger.domain.ids import address_bytes, normal_address
 from polyledger.store.database import Database
 from polyledger.store.sql import script
+from polyledger.value.marks import Mark, mark_value, marks, shown
 
 _AMOUNTS: Final = ("realized_pnl", "cash_flow", "settled_value", "transferred_value", "low", "high", "volume")
 _COUNTS: Final = (
     "traded_conditions", "resolved_conditions", "winning_conditions", "yes_conditions", "no_conditions",
 )  # fmt: skip
+ADDITIVE: Final = (*_AMOUNTS, "resolved_volume", *_COUNTS)
+"""The columns of book.wallet_categories that figures are made of: of several rows they add up."""
 ORDERS: Final = (*_AMOUNTS, *_COUNTS, "coverage", "win_rate", "wallet")
 
 Row = dict[str, Any]
@@ -29,6 +33,8 @@ def wallets(
     limit: int | None = None,
     category: str | None = None,
     min_coverage: float | None = None,
+    without_transferred: bool = False,
+    ascending: bool = False,
 ) -> dict[str, Any]:
     """The polyledger.wallets/1 document, best first.
 
@@ -38,6 +44,8 @@ def wallets(
         limit: how many wallets at most.
         category: rank by, and show, this category alone.
         min_coverage: leave out wallets with a smaller share of resolved conditions (0 to 1).
+        without_transferred: leave out wallets whose profit rests on shares that they received by transfer.
+        ascending: the least first.
 
     Raises:
         UsageError: an unknown column or category, or a share outside 0 to 1.
@@ -57,9 +65,11 @@ def wallets(
         found = [
             w for w in found if w["coverage"]["conditions"] is not None and w["coverage"]["conditions"] >= min_coverage
         ]
-    found.sort(key=lambda wallet: wallet["wallet"])
+    if without_transferred:
+        found = [w for w in found if not w["rests_on_transfers"]]
+    found.sort(key=lambda wallet: wallet["wallet"], reverse=ascending and order_by == "wallet")
     if order_by != "wallet":
-        found.sort(key=lambda wallet: _rank(wallet, order_by), reverse=True)
+        found = ranked(found, lambda wallet: _value(wallet, order_by), ascending=ascending)
     return {"schema": "polyledger.wallets/1", "wallets": found[:limit]}
 
 
@@ -70,6 +80,18 @@ def wallet(database: Database, address: str, period: str = "") -> dict[str, Any]
         MalformedIdError: not an address.
         UnknownSubjectError: an address without a line in the journal, or a contract or operator.
     """
+    account, normal = account_of(database, address, period)
+    rows = _own_categories(database, account, normal)
+    if not rows:
+        raise _nothing_of(normal, period)
+    (document,) = wallet_documents(rows)
+    priced = marks(database, account)
+    positions = _positions(database, account, priced)
+    return {"schema": "polyledger.wallet/1", **document, "mark_value": mark_value(priced), "positions": positions}
+
+
+def account_of(database: Database, address: str, period: str = "") -> tuple[int, str]:
+    """The key and the normal form of a wallet's address; raises as `wallet` does."""
     normal = normal_address(address)
     keys = database.query(
         "SELECT account, account IN (SELECT account FROM book.accounts_aside), "
@@ -86,15 +108,16 @@ def wallet(database: Database, address: str, period: str = "") -> dict[str, Any]
             f"{normal} is a contract, an operator or a fee receiver, not a wallet",
             "Wallets are accounts that trade on their own behalf; 'polyledger sql' shows the journal of any account",
         )
-    account = int(keys[0][0]) if keys else None
-    rows = [] if account is None else _own_categories(database, account, normal)
-    if account is None or not rows:
-        raise UnknownSubjectError(
-            f"The ledger has nothing of the wallet {normal}{period and f' {period}'}",
-            "Check the address, or scan more blocks with 'polyledger sync'",
-        )
-    (document,) = wallet_documents(rows)
-    return {"schema": "polyledger.wallet/1", **document, "positions": _positions(database, account)}
+    if not keys:
+        raise _nothing_of(normal, period)
+    return int(keys[0][0]), normal
+
+
+def _nothing_of(wallet: str, period: str) -> UnknownSubjectError:
+    return UnknownSubjectError(
+        f"The ledger has nothing of the wallet {wallet}{period and f' {period}'}",
+        "Check the address, or scan more blocks with 'polyledger sync'",
+    )
 
 
 def _own_categories(database: Database, account: int, address: str) -> list[Row]:
@@ -107,14 +130,14 @@ def wallet_documents(rows: Iterable[Row]) -> list[dict[str, Any]]:
     result = []
     for address, group in groupby(rows, key=lambda row: row["wallet"]):
         parts = list(group)
-        categories = [{"category": part["category"], **_figures([part])} for part in parts]
-        result.append({"wallet": address, **_figures(parts), "categories": categories})
+        categories = [{"category": part["category"], **figures([part])} for part in parts]
+        result.append({"wallet": address, **figures(parts), "categories": categories})
     return result
 
 
-def _figures(rows: Sequence[Row]) -> dict[str, Any]:
-    """The W keys of the contract from additive rows."""
-    sums = {name: sum(int(row[name]) for row in rows) for name in (*_AMOUNTS, *_COUNTS, "resolved_volume")}
+def figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """The W keys of the contract, without wallet and categories, from rows with the columns of `ADDITIVE`."""
+    sums = {name: sum(int(row[name]) for row in rows) for name in ADDITIVE}
     yes, no = sums["yes_conditions"], sums["no_conditions"]
     side = None
     if yes or no:
@@ -130,22 +153,24 @@ def _figures(rows: Sequence[Row]) -> dict[str, Any]:
         "yes_conditions": yes,
         "no_conditions": no,
         "predominant_side": side,
+        # Half of the profit or more is what shares pay that were not traded for.
+        "rests_on_transfers": 0 < sums["realized_pnl"] <= 2 * sums["transferred_value"],
     }
 
 
-def _positions(database: Database, account: int) -> list[dict[str, Any]]:
+def _positions(database: Database, account: int, priced: dict[int, Mark]) -> list[dict[str, Any]]:
     rows = database.arrow(script("polyledger.value", "wallet_positions"), {"account": account}).to_pylist()
     positions: list[dict[str, Any]] = []
     for _, group in groupby(
         rows, key=lambda row: (row["condition"], row["token"] if row["condition"] is None else None)
     ):
-        positions.append(_position(list(group)))
+        positions.append(_position(list(group), priced))
     groups = database.arrow(script("polyledger.value", "wallet_groups"), {"account": account}).to_pylist()
     positions += [{"group": row["group"], "cash_flow": amount_text(int(row["cash"]))} for row in groups]
     return positions
 
 
-def _position(rows: Sequence[Row]) -> dict[str, Any]:
+def _position(rows: Sequence[Row], priced: dict[int, Mark]) -> dict[str, Any]:
     first = rows[0]
     cash, settled, missing = int(first["cash"]), int(first["settled"]), int(first["missing"])
     labels = first["outcomes"] or []
@@ -167,6 +192,7 @@ def _position(rows: Sequence[Row]) -> dict[str, Any]:
                 "shares": amount_text(int(row["shares"])),
                 "bought": amount_text(int(row["bought"])),
                 "sold": amount_text(int(row["sold"])),
+                "mark": shown(priced.get(row["token"])),
             }
             for row in rows
         ],
@@ -210,6 +236,14 @@ def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _rank(document: dict[str, Any], order_by: str) -> float:
-    value = document["coverage"]["conditions"] if order_by == "coverage" else document[order_by]
-    return float("-inf") if value is None else float(value)
+def ranked(
+    wallets: list[dict[str, Any]], value: Callable[[dict[str, Any]], Any], *, ascending: bool = False
+) -> list[dict[str, Any]]:
+    """Sorted by a value, the largest first; those without one come last either way."""
+    known = [wallet for wallet in wallets if value(wallet) is not None]
+    known.sort(key=lambda wallet: Decimal(str(value(wallet))), reverse=not ascending)
+    return known + [wallet for wallet in wallets if value(wallet) is None]
+
+
+def _value(document: dict[str, Any], order_by: str) -> Any:
+    return document["coverage"]["conditions"] if order_by == "coverage" else document[order_by]

@@ -28,7 +28,9 @@ from polyledger.value.tables import (
     categories_table,
     conflicts_table,
     coverage_table,
+    distribution_table,
     positions_table,
+    series_table,
     wallets_table,
 )
 from polyledger.workspace.access import LEDGER_FILE, SECONDS_BETWEEN_TRIES, Progress
@@ -106,6 +108,8 @@ class Workspace(LedgerFinalizing):
         min_coverage: float | None = None,
         min_resolved: int | None = None,
         skill: bool = False,
+        without_transferred: bool = False,
+        ascending: bool = False,
         since: str | None = None,
         until: str | None = None,
         as_of: str | None = None,
@@ -124,16 +128,40 @@ class Workspace(LedgerFinalizing):
             min_coverage=min_coverage,
             min_resolved=min_resolved,
             skill=skill,
+            without_transferred=without_transferred,
+            ascending=ascending,
             **_in_period(since=since, until=until, as_of=as_of),
         )
         return Result(document, lambda: wallets_table(document))
 
     def wallet(
-        self, address: str, *, since: str | None = None, until: str | None = None, as_of: str | None = None
+        self,
+        address: str,
+        *,
+        series: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        as_of: str | None = None,
     ) -> Result:
-        """One wallet with its categories, how it trades in each (`polyledger.insight.breakdown`), and positions."""
-        document = self._ask("wallet", address=address, **_in_period(since=since, until=until, as_of=as_of))
-        return Result(document, lambda: positions_table(document))
+        """One wallet with its categories, how it trades in each (`polyledger.insight.breakdown`), and positions.
+
+        `series` is day or week, for its figures over time (`polyledger.value.series`), which are the table then.
+        """
+        asked = {} if series is None else {"series": series}
+        document = self._ask("wallet", address=address, **asked, **_in_period(since=since, until=until, as_of=as_of))
+        return Result(document, lambda: positions_table(document) if series is None else series_table(document))
+
+    def coverage_distribution(
+        self,
+        *,
+        category: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        as_of: str | None = None,
+    ) -> Result:
+        """How many wallets have which share of what they traded settled; as a table, the bins by conditions."""
+        document = self._ask("distribution", category=category, **_in_period(since=since, until=until, as_of=as_of))
+        return Result(document, lambda: distribution_table(document))
 
     def exposure(self, wallets: Sequence[str] = (), *, as_of: str | None = None) -> Result:
         """What is still open of some wallets (of all without any): see `polyledger.insight.exposure.exposure`."""

@@ -6,7 +6,7 @@ SELECT r.trade, r.file, r.wallet AS account, l.position AS token, l.verdict,
        CASE WHEN r.side = 0 THEN -r.collateral ELSE r.collateral END - coalesce(r.fee, 0) AS cash,
        CASE WHEN r.side = 0 THEN r.shares ELSE 0 END AS bought,
        CASE WHEN r.side = 1 THEN r.shares ELSE 0 END AS sold,
-       r.collateral AS volume, 1 AS fills, 0 AS transferred
+       r.collateral AS volume, 1 AS fills, 0 AS transferred, r.timestamp
 FROM book.imported_rows AS r
 JOIN book.imported_links AS l ON l.link = r.link
 WHERE r.standing = 0 AND r.wallet IS NOT NULL AND r.side IS NOT NULL AND r.shares IS NOT NULL
