@@ -61,3 +61,11 @@ class Importer:
             [trade, self.file, trade + 1, identity, transaction, *(row.get(name) for name in columns)],
         )
         return int(trade)
+
+    def match(self, trade: int, tx: int | None, log_index: int, token: int) -> None:
+        """Say that a row is a fill on chain, or of a receipt where there is no tx."""
+        self.connection.execute(
+            "INSERT INTO imported.matches SELECT trade, ?, ?, ?, file, identity, "
+            "CASE WHEN role = 0 THEN 0 ELSE coalesce(collateral, 0) END FROM imported.trades WHERE trade = ?",
+            [tx, log_index, token, trade],
+        ).fetchall()

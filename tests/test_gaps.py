@@ -154,9 +154,15 @@ def test_trades_on_chain_that_a_file_lacks_are_a_gap(folder: Path, tmp_path: Pat
             file = Importer(connection, "theirs.csv")
             for tx, log_index, token, wallet, side, shares, collateral, timestamp in (legs[0], legs[-1]):
                 trade = file.trade(
-                    token=token, wallet=wallet, side=side, shares=shares, collateral=collateral, timestamp=timestamp
+                    token=token,
+                    wallet=wallet,
+                    side=side,
+                    shares=shares,
+                    collateral=collateral,
+                    timestamp=timestamp,
+                    hash=tx.to_bytes(32, "big"),
                 )
-                connection.execute("INSERT INTO imported.matches VALUES (?, ?, ?, ?)", [trade, tx, log_index, token])
+                file.match(trade, tx, log_index, token)
             attribute(connection)
         document = gaps(database)
         lacking = gap(document, "trade", "file")

@@ -174,7 +174,7 @@ def test_every_trade_has_exactly_one_state(database: Database) -> None:
         open_transaction = importer.trade(hash=b"\x01" * 32, **row)
         importer.trade(hash=b"\x02" * 32, **row)
         known = importer.trade(hash=b"\x03" * 32, **row)
-        connection.execute("INSERT INTO imported.matches VALUES (?, NULL, 5, ?)", [known, LINKED_NO])
+        importer.match(known, None, 5, LINKED_NO)
         repeat = importer.trade(token=LINKED, **row)
         connection.execute("INSERT INTO imported.repeats VALUES (?, 0)", [repeat])
     asked(database, "transaction", f"0x{'02' * 32}", "not_found", "chain")

@@ -178,7 +178,7 @@ def test_where_everything_was_scanned_only_the_chain_counts(database: Database) 
     with database.transaction() as connection:
         importer = Importer(connection)
         duplicate = importer.trade(hash=bytes(hash_), **row)
-        connection.execute("INSERT INTO imported.matches VALUES (?, ?, ?, ?)", [duplicate, tx, log_index, token])
+        importer.match(duplicate, tx, log_index, token)
         importer.trade(hash=bytes(hash_), **{**row, "shares": shares + 1})  # no fill of that transaction
         attribute(connection)
     assert figures(database) == expected

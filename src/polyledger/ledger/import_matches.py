@@ -3,10 +3,14 @@
 A row is matched by its transaction and by whatever else it says: wallet, token, side, shares, collateral, log index.
 Each fill is used once per file, so that n equal rows match at most n fills. A row without a token takes the token of
 its fill, and is left alone when the fills it could be are of different tokens.
+
+Transactions in which nothing is in doubt are matched by comparing arrays, the others by the general rule.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,17 +20,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from polyledger.domain.errors import InvariantError
+from polyledger.ledger.import_pairs import Pairs
+from polyledger.ledger.simple_matches import simple_matches
 from polyledger.store.database import Database
 from polyledger.store.keys import append
-from polyledger.store.sql import script
+from polyledger.store.sql import script, table
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Columns = dict[str, NDArray[Any]]
 
 # Rows and fills of so many transactions are looked at together; all of a transaction belong to one bucket.
-_ROWS_PER_BUCKET: Final = 12_000_000
+_ROWS_PER_BUCKET: Final = 6_000_000
+_ROWS_EACH: Final = 122_880  # a row group of the engine, so that its threads share the work
 _STATE: Final = "imports_matched"
-_COLUMNS: Final = ("tx", "log_index", "token")
+_OF_FILL: Final = ("tx", "log_index", "token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ def match_imports(database: Database) -> Matched | None:
     Raises:
         InvariantError: the new table does not hold what it must; the old one stays.
     """
-    with database.transaction() as connection:
+    with database.transaction() as connection, _in_any_order(connection):
         state = _state(connection)
         known = connection.execute("SELECT value FROM meta.settings WHERE name = ?", [_STATE]).fetchall()
         if known and known[0][0] == state:
@@ -54,11 +62,12 @@ def match_imports(database: Database) -> Matched | None:
         rows = _count(connection, "SELECT count(transaction) FROM imported.trades")
         if not rows:
             return None
-        connection.execute("CREATE TABLE imported.matches_aside AS SELECT * FROM imported.matches LIMIT 0")
+        connection.execute(table("imported", "matches").replace(".matches (", ".matches_aside ("))
         connection.execute(script("polyledger.ledger", "imported_places"))
+        aside, sets = _Aside(connection), _Sets.of(connection)
         for first, last in _buckets(connection, rows):
-            _match_bucket(connection, first, last)
-        matched = _checked(connection)
+            _match_bucket(connection, first, last, aside, sets)
+        matched = _checked(connection, aside)
         connection.execute("DROP TABLE imported.matches")
         connection.execute("ALTER TABLE imported.matches_aside RENAME TO matches")
         for name in ("import_places", "import_candidates"):
@@ -68,6 +77,17 @@ def match_imports(database: Database) -> Matched | None:
     return Matched(rows, matched, fills)
 
 
+@contextmanager
+def _in_any_order(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Rows may be read and written in any order meanwhile, which the engine does with all its threads."""
+    ((before,),) = connection.execute("SELECT current_setting('preserve_insertion_order')").fetchall()
+    connection.execute("SET preserve_insertion_order = false")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET preserve_insertion_order = {bool(before)}")
+
+
 def _state(connection: duckdb.DuckDBPyConnection) -> str:
     """A fingerprint of everything that matches depend on."""
     parts = [
@@ -75,7 +95,7 @@ def _state(connection: duckdb.DuckDBPyConnection) -> str:
         "SELECT count(*), sum(tx), sum(log_index) FROM chain.fills",
         "SELECT count(*), sum(transaction), sum(log_index) FROM claim.receipt_fills",
     ]
-    return " ".join(str(value) for sql in parts for value in connection.execute(sql).fetchall()[0])
+    return "2: " + " ".join(str(value) for sql in parts for value in connection.execute(sql).fetchall()[0])
 
 
 def _count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
@@ -90,124 +110,106 @@ def _buckets(connection: duckdb.DuckDBPyConnection, rows: int) -> list[tuple[int
     return [(first, first + size - 1) for first in range(0, transactions, size)]
 
 
-def _match_bucket(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> None:
-    bounds = {"first": first, "last": last}
-    connection.execute(script("polyledger.ledger", "imported_candidates"), bounds)
-    found = connection.execute(script("polyledger.ledger", "imported_pairs"), bounds).fetchnumpy()
-    if not len(found["trade"]):
-        return
-    pairs = _Pairs(
-        np.asarray(found["trade"]), np.asarray(found["fill"]), np.asarray(found["token"]), np.asarray(found["file"])
-    )
-    without_token = np.asarray(found["without_token"], np.bool_)
-    hint = np.ma.filled(np.ma.asarray(found["hint"]), False).astype(np.bool_)
-    pairs = pairs.unambiguous(without_token, hint)
-    trades, fills = pairs.matched()
-    fill_columns = connection.execute("SELECT tx, log_index, token FROM import_candidates ORDER BY fill").fetchnumpy()
-    columns: dict[str, Any] = {"trade": pa.array(trades)}
-    for name in _COLUMNS:
-        values = np.ma.asarray(fill_columns[name])
-        kind = pa.int64() if name == "tx" else pa.int32()
-        chosen = values[fills]
-        columns[name] = pa.array(np.ma.getdata(chosen), mask=np.ma.getmaskarray(chosen)).cast(kind)
-    append(connection, "imported.matches_aside", pa.table(columns))
+class _Aside:
+    """The new table while it is filled, and which rows are in it."""
 
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._taken = np.zeros(_count(connection, "SELECT coalesce(max(trade) + 1, 0) FROM imported.trades"), np.bool_)
+        self.matched = 0
 
-def _checked(connection: duckdb.DuckDBPyConnection) -> int:
-    """How many rows were matched. Raises InvariantError when a row is matched twice or is none."""
-    ((matched, distinct_rows, unknown),) = connection.execute(
-        "SELECT count(*), count(DISTINCT m.trade), count(*) FILTER (WHERE t.trade IS NULL) "
-        "FROM imported.matches_aside AS m LEFT JOIN imported.trades AS t ON t.trade = m.trade"
-    ).fetchall()
-    if matched != distinct_rows or unknown:
-        raise InvariantError(
-            f"{matched:,} matches of imported rows name {distinct_rows:,} rows, {unknown:,} of which do not exist",
-            "The matches stay as they were; please report this",
-        )
-    return int(matched)
+    @property
+    def rows(self) -> int:
+        """How many different rows there are."""
+        return int(np.count_nonzero(self._taken))
+
+    def add(self, rows: Columns, fills: Columns) -> None:
+        """Append matches: trade, file, identity and volume of rows beside tx (-1: a receipt), log index and token."""
+        self._taken[rows["trade"]] = True
+        self.matched += len(rows["trade"])
+        columns = {
+            "trade": pa.array(rows["trade"]),
+            "tx": _nullable(fills["tx"]),
+            **{name: pa.array(fills[name]) for name in ("log_index", "token")},
+            **{name: pa.array(rows[name]) for name in ("file", "identity", "volume")},
+        }
+        append(self._connection, "imported.matches_aside", pa.table(columns), rows_each=_ROWS_EACH)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pairs:
-    """Rows and the fills they could be, one pair each."""
+class _Sets:
+    """What rows hold by key: the token of each identity (-1: none), whether the amounts of each file are exact."""
 
-    trade: Ints
-    fill: Ints
-    token: Ints
-    file: Ints
+    token: NDArray[np.int32]
+    exact: Mask
 
-    def __len__(self) -> int:
-        return len(self.trade)
-
-    def take(self, chosen: Mask | Ints) -> _Pairs:
-        return _Pairs(self.trade[chosen], self.fill[chosen], self.token[chosen], self.file[chosen])
-
-    def unambiguous(self, without_token: Mask, hint: Mask) -> _Pairs:
-        """Without the pairs of rows that have no token and could be fills of several.
-
-        What such a row says of condition and outcome decides first, where a fill agrees with it.
-        """
-        row = self.trade - self.trade.min()
-        keep = np.ones(len(self), np.bool_)
-        if hint.any():
-            hinted = np.zeros(int(row.max()) + 1, np.bool_)
-            hinted[row[hint]] = True
-            keep = ~without_token | hint | ~hinted[row]
-        one_token = np.empty(int(row.max()) + 1, np.int32)
-        one_token[row[keep]] = self.token[keep]
-        differing = keep & without_token & (one_token[row] != self.token)
-        if differing.any():
-            ambiguous = np.zeros(len(one_token), np.bool_)
-            ambiguous[row[differing]] = True
-            keep &= ~(without_token & ambiguous[row])
-        return self if keep.all() else self.take(keep)
-
-    def matched(self) -> tuple[Ints, Ints]:
-        """Rows and their fills: each row once, each fill once per file."""
-        if not len(self):
-            return self.trade, self.fill
-        several = _occurs_again(self.trade - self.trade.min()) | _occurs_again(self.fill)
-        alone = self.take(~several)
-        trades, fills = [alone.trade], [alone.fill]
-        rest = self.take(several)
-        while len(rest):
-            chosen = rest.round()
-            taken = rest.take(chosen)
-            trades.append(taken.trade)
-            fills.append(taken.fill)
-            gone = np.isin(rest.trade, taken.trade) | np.isin(rest.claim(), taken.claim())
-            rest = rest.take(~gone)
-        return np.concatenate(trades), np.concatenate(fills)
-
-    def claim(self) -> Ints:
-        """A fill as one file may use it."""
-        return self.fill.astype(np.int64) * (int(self.file.max()) + 1 if len(self) else 1) + self.file
-
-    def round(self) -> Ints:
-        """Pairs that can be taken together: rows with the fewest choices first, equal rows spread over equal fills."""
-        _, row, count = np.unique(self.trade, return_inverse=True, return_counts=True)
-        order = np.lexsort((self.fill, self.trade, count[row]))
-        claim = self.claim()[order]
-        start = np.flatnonzero(np.concatenate([[True], np.diff(self.trade[order]) != 0]))
-        choices = np.diff(np.append(start, len(order)))
-        # Among rows that would choose the same fill, the second takes its second choice, and so on.
-        _, head = np.unique(claim[start], return_inverse=True)
-        by_head = np.argsort(head, kind="stable")
-        begins = np.concatenate([[True], np.diff(head[by_head]) != 0])
-        first_of_group = np.maximum.accumulate(np.where(begins, np.arange(len(by_head)), 0))
-        rank = np.empty(len(by_head), np.int64)
-        rank[by_head] = np.arange(len(by_head)) - first_of_group
-        wanted = start + np.minimum(rank, choices - 1)
-        _, winners = np.unique(claim[wanted], return_index=True)
-        return np.asarray(order[wanted[winners]], np.int64)
+    @classmethod
+    def of(cls, connection: duckdb.DuckDBPyConnection) -> _Sets:
+        """Read both; their keys are small numbers from zero."""
+        rows = connection.execute("SELECT identity, coalesce(token, -1) AS token FROM imported.identities").fetchnumpy()
+        token = np.full(int(rows["identity"].max(initial=0)) + 1, -1, np.int32)
+        token[rows["identity"]] = rows["token"]
+        files = connection.execute("SELECT file, relative_error = 0 AS exact FROM imported.files").fetchnumpy()
+        exact = np.zeros(int(files["file"].max(initial=0)) + 1, np.bool_)
+        exact[files["file"]] = files["exact"]
+        return cls(token, exact)
 
 
-def _occurs_again(values: Ints) -> Mask:
-    """Which values occur more than once; they are small numbers from zero."""
-    last = np.empty(int(values.max()) + 1, np.int64)
-    places = np.arange(len(values))
-    last[values] = places
-    again = last[values] != places
-    repeated = np.zeros(len(last), np.bool_)
-    repeated[values[again]] = True
-    return np.asarray(repeated[values], np.bool_)
+def _match_bucket(connection: duckdb.DuckDBPyConnection, first: int, last: int, aside: _Aside, sets: _Sets) -> None:
+    bounds = {"first": first, "last": last}
+    fills = _fetched(connection, "imported_simple_fills", bounds)
+    if not len(fills["token"]):
+        return
+    rows = _fetched(connection, "imported_simple_rows", bounds)
+    rows["token"] = sets.token[rows["identity"]]
+    rows["simple"] = rows["whole"] & sets.exact[rows["file"]]
+    found = simple_matches(rows, fills, last - first + 1)
+    chosen = {name: rows[name][found.rows] for name in ("trade", "file", "identity", "collateral", "is_maker")}
+    chosen["volume"] = np.where(chosen["is_maker"], 0, chosen["collateral"])
+    aside.add(chosen, {name: fills[name][found.fills] for name in _OF_FILL})
+    left = np.flatnonzero(found.left)
+    if len(left):
+        connection.register("import_slow", pa.table({"transaction": pa.array(left + first)}))
+        try:
+            _match_doubtful(connection, bounds, aside)
+        finally:
+            connection.unregister("import_slow")
+
+
+def _match_doubtful(connection: duckdb.DuckDBPyConnection, bounds: dict[str, int], aside: _Aside) -> None:
+    """The transactions of import_slow, by the general rule."""
+    connection.execute(script("polyledger.ledger", "imported_candidates"), bounds)
+    found = _fetched(connection, "imported_pairs", bounds)
+    if not len(found["trade"]):
+        return
+    pairs = Pairs(found["trade"], found["fill"], found["token"], found["file"])
+    hint = np.ma.filled(np.ma.asarray(found["hint"]), False).astype(np.bool_)  # null where one has no condition
+    pairs = pairs.unambiguous(np.asarray(found["without_token"], np.bool_), hint)
+    trades, fills = pairs.matched()
+    _, places = np.unique(found["trade"], return_index=True)
+    places = places[np.searchsorted(found["trade"][places], trades)]
+    rows = {"trade": trades, **{name: found[name][places] for name in ("file", "identity", "volume")}}
+    of_fill = connection.execute("SELECT coalesce(tx, -1) AS tx, log_index, token FROM import_candidates ORDER BY fill")
+    candidates = of_fill.fetchnumpy()
+    aside.add(rows, {name: np.asarray(candidates[name])[fills] for name in _OF_FILL})
+
+
+def _fetched(connection: duckdb.DuckDBPyConnection, name: str, bounds: dict[str, int]) -> Columns:
+    found: Columns = connection.execute(script("polyledger.ledger", name), bounds).fetchnumpy()
+    return found
+
+
+def _nullable(transactions: Ints) -> pa.Array:
+    missing = transactions < 0
+    return pa.nulls(len(transactions), pa.int64()) if missing.all() else pa.array(transactions, mask=missing)
+
+
+def _checked(connection: duckdb.DuckDBPyConnection, aside: _Aside) -> int:
+    """How many rows were matched. Raises InvariantError when a row is matched twice, or a match was lost."""
+    matched, rows = _count(connection, "SELECT count(*) FROM imported.matches_aside"), aside.rows
+    if not matched == aside.matched == rows:
+        raise InvariantError(
+            f"{aside.matched:,} matches of {rows:,} imported rows were written, and {matched:,} are there",
+            "The matches stay as they were; please report this",
+        )
+    return matched

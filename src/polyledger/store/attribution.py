@@ -35,6 +35,8 @@ def use_answerers(connection: duckdb.DuckDBPyConnection, answerers: Mapping[str,
 
 def attribute(connection: duckdb.DuckDBPyConnection) -> None:
     """Work out anew what imported rows mean and how they count; call it inside a transaction."""
+    for statement in duckdb.extract_statements(script("polyledger.store", "imported_bases")):
+        connection.execute(statement).fetchall()
     for table in _TABLES:
         connection.execute(f"DELETE FROM book.{table}")
         connection.execute(script("polyledger.store", table))

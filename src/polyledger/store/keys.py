@@ -96,10 +96,12 @@ def intern(connection: duckdb.DuckDBPyConnection, dimension: Dimension, values: 
     return KeyMap(values, keys)
 
 
-def append(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    """Append an Arrow table whose columns are in the order of the database table."""
+def append(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, *, rows_each: int | None = None) -> None:
+    """Append an Arrow table whose columns are in the order of the database table; `rows_each` at a time, if given."""
     if not rows.num_rows:
         return
+    if rows_each is not None:
+        rows = pa.Table.from_batches(rows.to_batches(max_chunksize=rows_each))
     connection.register("batch_rows", rows)
     try:
         connection.execute(f"INSERT INTO {table} SELECT * FROM batch_rows")

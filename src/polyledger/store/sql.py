@@ -10,3 +10,9 @@ from importlib import resources
 def script(package: str, name: str) -> str:
     """The text of ``sql/NAME.sql`` in a package."""
     return resources.files(package).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def table(schema: str, name: str) -> str:
+    """The statements that make a table of the ledger."""
+    return resources.files("polyledger.store").joinpath("schema", schema, f"{name}.sql").read_text(encoding="utf-8")

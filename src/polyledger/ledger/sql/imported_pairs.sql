@@ -1,6 +1,7 @@
 -- Rows beside the fills that agree with everything a row says. `hint`: the row has no token, and its condition and
 -- outcome are those of the fill. A price that was multiplied may be off by one unit, a short float by its precision.
-SELECT r.trade, f.fill, f.token, r.file, i.token IS NULL AS without_token,
+SELECT r.trade, f.fill, f.token, r.file, r.identity,
+       CASE WHEN r.role = 0 THEN 0 ELSE coalesce(r.collateral, 0) END AS volume, i.token IS NULL AS without_token,
        i.token IS NULL AND i.condition = f.condition AND (i.outcome_index IS NULL OR i.outcome_index = f.outcome_index)
            AS hint
 FROM imported.trades AS r
