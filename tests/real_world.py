@@ -11,7 +11,7 @@ import hashlib
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def amounts(trade: Row) -> tuple[int, int]:
     return int(shares), int((shares * Decimal(trade["price"])).to_integral_value(ROUND_HALF_EVEN))
 
 
-def real_world(folder: Path, holds: Callable[[str], bool], *, unknown: Collection[str] = ()) -> World:
+def real_world(folder: Path, holds: Callable[[str], bool], *, first_market: int = 700_000) -> World:
     """A world whose chain holds the real trades of the transactions that `holds` accepts, and the 59 real markets.
 
     Every match has two legs: the wallet's own, and a stranger's on the same token, or on the other one (a mint).
@@ -68,9 +68,9 @@ def real_world(folder: Path, holds: Callable[[str], bool], *, unknown: Collectio
     Args:
         folder: where its files are written.
         holds: transaction hash → whether the chain has it.
-        unknown: conditions that no service knows.
+        first_market: the number that Gamma knows the first market by; the others follow.
     """
-    markets = [row for row in records("clob_markets.jsonl.gz") if row["condition_id"] not in unknown]
+    markets = records("clob_markets.jsonl.gz")
     trades = defaultdict(list)
     for trade in records("trades.jsonl.gz"):
         if holds(trade["transactionHash"]):
@@ -98,7 +98,8 @@ def real_world(folder: Path, holds: Callable[[str], bool], *, unknown: Collectio
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "real_logs.json"
     path.write_text(json.dumps(document))
-    (folder / "real_truth.json").write_text(json.dumps({"conditions": [_named(*one) for one in enumerate(markets)]}))
+    named = [_named(*one) for one in enumerate(markets, first_market)]
+    (folder / "real_truth.json").write_text(json.dumps({"conditions": named}))
     write_rows(folder / "real_clob.jsonl", markets)
     return load_world(path)
 
@@ -146,7 +147,7 @@ def _log(block: Row, at: int, leg: tuple[str, Row, str, str]) -> Row:
 def _named(number: int, market: Row) -> Row:
     """What the other services call a market of the CLOB, for a world's truth file; their numbers are made up."""
     return {
-        "market_id": str(700_000 + number),
+        "market_id": str(number),
         "condition_id": market["condition_id"],
         "question_id": market["question_id"],
         "oracle": "0x" + "00" * 20,
