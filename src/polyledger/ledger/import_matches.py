@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from polyledger.domain.errors import InvariantError
 from polyledger.ledger.import_pairs import Pairs
 from polyledger.ledger.simple_matches import simple_matches
+from polyledger.store.attribution import count_matched
 from polyledger.store.database import Database
 from polyledger.store.keys import append
 from polyledger.store.sql import script, table
@@ -31,7 +32,7 @@ Mask = NDArray[np.bool_]
 Columns = dict[str, NDArray[Any]]
 
 # Rows and fills of so many transactions are looked at together; all of a transaction belong to one bucket.
-_ROWS_PER_BUCKET: Final = 6_000_000
+_ROWS_PER_BUCKET: Final = 3_000_000
 _ROWS_EACH: Final = 122_880  # a row group of the engine, so that its threads share the work
 _STATE: Final = "imports_matched"
 _OF_FILL: Final = ("tx", "log_index", "token")
@@ -70,6 +71,7 @@ def match_imports(database: Database) -> Matched | None:
         matched = _checked(connection, aside)
         connection.execute("DROP TABLE imported.matches")
         connection.execute("ALTER TABLE imported.matches_aside RENAME TO matches")
+        count_matched(connection)
         for name in ("import_places", "import_candidates"):
             connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
         database.set_setting(_STATE, state)

@@ -33,8 +33,19 @@ def use_answerers(connection: duckdb.DuckDBPyConnection, answerers: Mapping[str,
         connection.executemany("INSERT INTO meta.answerers VALUES (?, ?)", rows)
 
 
+def count_matched(connection: duckdb.DuckDBPyConnection) -> None:
+    """Count imported.matches anew; call it inside the transaction that has changed them."""
+    connection.execute("DELETE FROM book.imported_matched").fetchall()
+    connection.execute(script("polyledger.store", "imported_matched")).fetchall()
+
+
 def attribute(connection: duckdb.DuckDBPyConnection) -> None:
     """Work out anew what imported rows mean and how they count; call it inside a transaction."""
+    ((same,),) = connection.execute(
+        "SELECT (SELECT count(*) FROM imported.matches) = (SELECT coalesce(sum(trades), 0) FROM book.imported_matched)"
+    ).fetchall()
+    if not same:
+        count_matched(connection)
     for statement in duckdb.extract_statements(script("polyledger.store", "imported_bases")):
         connection.execute(statement).fetchall()
     for table in _TABLES:

@@ -19,17 +19,14 @@ special_rows AS (
     LEFT JOIN imported.repeats AS r ON r.trade = t.trade
     LEFT JOIN book.imported_exceptions AS e ON e.trade = t.trade
 ),
-matched AS (
-    SELECT file, identity, token, tx IS NULL AS of_receipt, count(*) AS trades, sum(volume) AS volume
-    FROM imported.matches GROUP BY file, identity, token, tx IS NULL
-),
 parts AS (
     SELECT file, -1 - CAST(identity AS BIGINT) * 4 - step AS link, 0 AS standing, trades, volume
     FROM book.imported_bases
     UNION ALL
-    SELECT file, -2 - CAST(identity AS BIGINT) * 4, 0, -trades, -volume FROM matched
+    SELECT file, -2 - CAST(identity AS BIGINT) * 4, 0, -trades, -volume FROM book.imported_matched
     UNION ALL
-    SELECT file, CAST(token AS BIGINT), CASE WHEN of_receipt THEN 0 ELSE 1 END, trades, volume FROM matched
+    SELECT file, CAST(token AS BIGINT), CASE WHEN of_receipt THEN 0 ELSE 1 END, trades, volume
+    FROM book.imported_matched
     UNION ALL
     SELECT file, coalesce(CAST(token AS BIGINT), -1 - CAST(identity AS BIGINT) * 4 - step),
            CASE WHEN tx IS NULL THEN 0 ELSE 1 END, -count(*), -sum(volume)
