@@ -290,6 +290,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "damaged": (lambda path: _damaged(write_parquet(path, [row(n) for n in range(500)])), "cannot be read to its end"),
     "float-tokens": (float_tokens, "holds token ids as floating-point numbers, such as 4.5"),
     "nothing-readable": (of_bytes(b"asset,size\n1.1e77,1\n1.2e77,2\n"), "None of the 2 rows"),
+    "all-null": (of_bytes(b"asset,size,price\n,,\nnull,null,null\n"), "no value in any column that is read"),
     "twice-named": (of_bytes(b"asset,size,asset\n1,1,1\n"), "two columns 'asset'"),
 }
 

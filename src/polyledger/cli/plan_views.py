@@ -30,7 +30,7 @@ _PLURALS = {
 def gaps(document: Document, width: int) -> Iterable[RenderableType]:
     """``polyledger.gaps/1``: a line per thing that is missing, then the keys that weigh most."""
     if not document["gaps"]:
-        yield "Nothing is missing." if document["trades"] else "There are no trades yet. Run polyledger sync first."
+        yield "Nothing is missing." if document["trades"] else "There are no trades yet. Run polyledger sync or import."
         return
     yield f"{count(document['trades'])} trades, {amount(document['volume'])} USDC"
     yield ""

@@ -30,7 +30,7 @@ def coverage(document: Document, width: int) -> Iterable[RenderableType]:
     """``polyledger.coverage/1``: what the trades are attributed to, by number and by volume."""
     trades, volume = document["trades"], document["volume"]
     if not trades["total"]:
-        yield "There are no trades yet. Run polyledger sync first."
+        yield "There are no trades yet. Run polyledger sync or import."
         return
     yield coverage_table(document, width)
     scope = document.get("scope")
