@@ -125,41 +125,31 @@ def after(curve: Shares, share: float) -> float:
 
 def chart(curves: dict[str, Shares]) -> str:
     """An SVG picture of the curves."""
-    left, top, width, height = 56, 44, 520, 260
-    lines = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 360" role="img" font-family="sans-serif"',
-        '  font-size="13">',
-        "<title>Share of the volume attributed after a share of the requests, by order of asking</title>",
-        '<rect width="720" height="360" fill="white"/>',
-        f'<text x="{left}" y="24" font-size="15" font-weight="bold">Volume attributed as requests are made</text>',
+    import altair as alt
+    import vl_convert
+
+    names = {order: f"{_ORDERS[order]}: {after(curve, 0.1):.0%} after a tenth" for order, curve in curves.items()}
+    rows = [
+        {"order": names[order], "asked": place / 200, "covered": after(curve, place / 200)}
+        for order, curve in curves.items()
+        for place in range(201)
     ]
-    for percent in range(0, 101, 20):
-        y, x = top + height * (1 - percent / 100), left + width * percent / 100
-        lines += [
-            f'<line x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e5e7eb"/>',
-            f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#374151">{percent} %</text>',
-            f'<text x="{x:.1f}" y="{top + height + 20}" text-anchor="middle" fill="#374151">{percent} %</text>',
-        ]
-    tenth = left + width / 10
-    bottom, middle = top + height, left + width / 2
-    lines += [
-        f'<line x1="{tenth}" x2="{tenth}" y1="{top}" y2="{bottom}" stroke="#9ca3af" stroke-dasharray="4 4"/>',
-        f'<text x="{middle}" y="{bottom + 40}" text-anchor="middle" fill="#374151">share of all requests</text>',
-    ]
-    places = {"impact": 0, "age": 1, "random": 2}
-    for order, curve in curves.items():
-        steps = np.linspace(0, len(curve) - 1, 201).round().astype(int)
-        points = " ".join(
-            f"{left + width * step / (len(curve) - 1):.1f},{top + height * (1 - curve[step]):.1f}" for step in steps
+    colours = alt.Scale(domain=list(names.values()), range=[_COLOURS[order] for order in names])
+    lines = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(strokeWidth=2.5)
+        .encode(
+            alt.X("asked:Q").axis(format="%").title("share of all requests"),
+            alt.Y("covered:Q").axis(format="%").title("share of the volume with a condition"),
+            alt.Color("order:N").scale(colours).title(None).legend(orient="bottom-right", labelLimit=400),
         )
-        at = f'x="{left + width + 12}" fill="{_COLOURS[order]}"'
-        y = top + height / 2 + 34 * places[order]
-        lines += [
-            f'<polyline points="{points}" fill="none" stroke="{_COLOURS[order]}" stroke-width="2.5"/>',
-            f'<text {at} y="{y}" font-weight="bold">{_ORDERS[order]}</text>',
-            f'<text {at} y="{y + 15}">{after(curve, 0.1):.0%} after 10 %</text>',
-        ]
-    return "\n".join([*lines, "</svg>", ""])
+    )
+    tenth = alt.Chart(alt.Data(values=[{"asked": 0.1}])).mark_rule(strokeDash=[4, 4], color="#9ca3af")
+    picture = alt.layer(tenth.encode(alt.X("asked:Q")), lines).properties(
+        width=560, height=280, title="Volume attributed as requests are made", background="white"
+    )
+    svg: str = vl_convert.vegalite_to_svg(picture.to_dict())
+    return svg
 
 
 def main() -> None:

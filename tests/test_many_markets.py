@@ -232,6 +232,10 @@ def test_a_budget_ends_a_run_in_time_and_another_does_the_rest(worlds: Path, tmp
         part = polyledger(ledger, url, "sync", "--budget", "4s", limits=slow)
         asked = stats(url)["requests"]["gamma"]
         status = polyledger(ledger, url, "status")
+        shown = subprocess.run(
+            [*COMMAND, "-w", str(ledger), "status"],
+            capture_output=True, text=True, timeout=60, env=environment(url) | {"COLUMNS": "80"},
+        ).stdout.splitlines()  # fmt: skip
         control(url, faults={})
         rest = polyledger(ledger, url, "sync")
     assert not plan["fits_budget"]
@@ -241,6 +245,9 @@ def test_a_budget_ends_a_run_in_time_and_another_does_the_rest(worlds: Path, tmp
     assert part["said"].splitlines()[-1].endswith(f"-w {ledger} sync")
     assert 0 < part["coverage"]["trades"]["market"] < part["coverage"]["trades"]["total"]
     assert asked < 20
+    assert max(map(len, shown[:-1])) <= 80
+    assert shown[shown.index(next(line for line in shown if line.startswith("planned → done"))) + 1].startswith("gamma")
+    assert shown[-1].endswith(f"-w {ledger} sync")
     assert status["run"]["state"] == "partial"
     assert status["resume"] == f"polyledger -w {ledger} sync"
     assert (rest["state"], rest["exit_code"]) == ("done", 0)

@@ -24,6 +24,7 @@ MESSAGES_SHOWN = 5
 def status(document: Document, width: int) -> Iterable[RenderableType]:
     """``polyledger.status/1``: the run, each source, coverage, the last messages, and the command that continues."""
     from rich.markup import escape
+    from rich.text import Text
 
     run = document["run"]
     running = run["state"] == "running"
@@ -50,7 +51,8 @@ def status(document: Document, width: int) -> Iterable[RenderableType]:
             yield escape(f"{_clock(message['at'])} {message['source']}: {message['message']}")
     if document.get("resume") and run["state"] not in {"running", "done"}:
         yield ""
-        yield f"to go on: {document['resume']}"
+        # On one line however long it is, to be copied.
+        yield Text(f"to go on: {document['resume']}", no_wrap=True, overflow="ignore")
 
 
 def sources_table(sources: Iterable[Document]) -> Table:
@@ -81,15 +83,18 @@ def stages_table(stages: Iterable[Document]) -> Table:
     for (source, action), parts in lines.items():
         begun = [part["actual"] for part in parts if part["actual"] is not None]
         planned = [part["expected"] for part in parts]
-        told = action.replace("-", " ")
         table.add_row(
             source,
-            told if begun else f"[dim]{told}, not needed[/]",
+            action.replace("-", " "),
             f"{_brief(_sum(planned, 'requests'))} → {_brief(_sum(begun, 'requests'))}",
-            f"{seconds(_sum(planned, 'seconds'))} → {seconds(_sum(begun, 'seconds'))}" if begun else NONE,
+            f"{_time(planned)} → {_time(begun)}" if begun else "[dim]not needed[/]",
             f"{_brief(_sum(planned, 'found'))} → {_brief(_sum(begun, 'found'))}" if begun else NONE,
         )
     return table
+
+
+def _time(parts: Iterable[Document]) -> str:
+    return seconds(_sum(parts, "seconds"))
 
 
 def _sum(parts: Iterable[Document], key: str) -> Any:
