@@ -62,7 +62,8 @@ class Session:
             return
         console = self.out()
         for part in render(document, console.width):
-            console.print(part)
+            # Some lines are to be copied: they must not be broken, however long they are.
+            console.print(part, soft_wrap=getattr(part, "no_wrap", None) is True)
 
     def print_json(self, document: Document) -> None:
         """One JSON document on standard output, indented for a person and compact for a program."""

@@ -51,8 +51,7 @@ def status(document: Document, width: int) -> Iterable[RenderableType]:
             yield escape(f"{_clock(message['at'])} {message['source']}: {message['message']}")
     if document.get("resume") and run["state"] not in {"running", "done"}:
         yield ""
-        # On one line however long it is, to be copied.
-        yield Text(f"to go on: {document['resume']}", no_wrap=True, overflow="ignore")
+        yield Text(f"to go on: {document['resume']}", no_wrap=True)
 
 
 def sources_table(sources: Iterable[Document]) -> Table:
