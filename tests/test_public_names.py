@@ -54,6 +54,8 @@ PROMISED_COMMANDS = [
         "categories",
         "exposure",
         "signals",
+        "watchlist",
+        "paper",
         "export",
         "report",
         "finalize",

@@ -32,6 +32,8 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "StorageSettings",
+    "TradingSettings",
+    "WatchlistSettings",
     "load_settings",
     "sections",
     "setting_keys",
@@ -209,6 +211,19 @@ class ClickhouseSettings(_Section):
     url: SecretStr | None = None
 
 
+class WatchlistSettings(_Section):
+    """Entries that strategies make of signals (docs/guides/watchlist.md)."""
+
+    enabled: bool = Field(default=False, description="true: strategies.toml is followed at every sync")
+
+
+class TradingSettings(_Section):
+    """Live trading, which is off (docs/guides/paper-trading.md)."""
+
+    autonomous_trading_enabled: bool = Field(default=False, description="true: a live broker may be given orders")
+    broker: str | None = Field(default=None, description='your live broker, "package.module:name"')
+
+
 class Settings(BaseSettings):
     """All settings of one workspace. Built by :func:`load_settings`; ``Settings(chain={...})`` in tests and scripts.
 
@@ -227,6 +242,8 @@ class Settings(BaseSettings):
     subgraph: SubgraphSettings = Field(default_factory=SubgraphSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
     clickhouse: ClickhouseSettings = Field(default_factory=ClickhouseSettings)
+    watchlist: WatchlistSettings = Field(default_factory=WatchlistSettings)
+    trading: TradingSettings = Field(default_factory=TradingSettings)
 
     @classmethod
     def settings_customise_sources(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from polyledger.cli.following import could_not_follow, signals
+from polyledger.cli.following import could_not_follow, paper, signals, watchlist
 from polyledger.cli.import_command import import_files
 from polyledger.cli.period_flags import AsOf
 from polyledger.cli.planning import Budget, OnlyNames, gaps, plan
@@ -350,6 +350,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "exposure": exposure,
     "report": report,
     "signals": signals,
+    "watchlist": watchlist,
+    "paper": paper,
     "export": export,
     "sql": sql,
     "finalize": finalize,

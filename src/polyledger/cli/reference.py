@@ -50,6 +50,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "exposure": ("polyledger exposure", "polyledger exposure 0x56b80d4c367ad0bd6a2c4c43905e2c2515365c29"),
     "report": ("polyledger report", "polyledger report --out my-report"),
     "signals": ("polyledger signals", "polyledger signals --replay 2025-11-01 2025-11-30 --limit 50"),
+    "watchlist": ("polyledger watchlist", "polyledger watchlist --state entered --json"),
+    "paper": ("polyledger paper", "polyledger paper --stop"),
     "export": (
         "polyledger export fills --out fills.parquet",
         "polyledger export mapping --out market_id_lookup_results.json",

@@ -25,6 +25,8 @@ from polyledger.insight.ranking import INSIGHT_ORDERS, ranked_wallets
 from polyledger.insight.report_document import report_document
 from polyledger.insight.signals.rules import RULES_FILE, load_rules
 from polyledger.insight.signals.stored import signals
+from polyledger.insight.trading.paper_books import paper_document
+from polyledger.insight.watchlist.strategies import load_strategies
 from polyledger.ledger.verify import verify
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.moments import in_period, period_document
@@ -162,6 +164,14 @@ def _signals(asked: Asked, rule: str | None = None, limit: int | None = None) ->
     return signals(asked.database, rules, rule=rule, limit=limit)
 
 
+def _paper(asked: Asked) -> Document:
+    rules = load_rules(asked.workspace)
+    strategies = None if rules is None else load_strategies(asked.workspace, rules)
+    if strategies is None:
+        raise ConfigurationError(f"{asked.workspace} has no strategies", "Write them into strategies.toml")
+    return paper_document(asked.database, asked.workspace, strategies)
+
+
 def _verify(asked: Asked) -> Document:
     return verify(asked.database, asked.progress)
 
@@ -186,6 +196,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "explain": _explain,
     "exposure": _exposure,
     "gaps": _gaps,
+    "paper": _paper,
     "plan": _plan,
     "report": _report,
     "signals": _signals,

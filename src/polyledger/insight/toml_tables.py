@@ -17,6 +17,7 @@ from polyledger.domain.errors import ConfigurationError, PolyledgerError
 from polyledger.domain.ids import normal_address
 
 File = TypeVar("File", bound=BaseModel)
+_ORDER: Final = {"extra_forbidden": 0, "missing": 2}
 _KEY: Final = r"(?:^|[{{,\[.])\s*\"?{key}\"?\s*[\]=.]"
 
 
@@ -91,8 +92,8 @@ def parse_toml(text: str, origin: str, model: type[File]) -> File:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        # A key that does not exist is the likelier slip than the one that is missing for it.
-        found = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
+        # A key that does not exist is a likelier slip than the one that is missing for it.
+        found = min(error.errors(), key=lambda entry: _ORDER.get(entry["type"], 1))
         place, what, next_step = _said(found, model)
         raise complaint(text, origin, place, what, next_step) from None
 

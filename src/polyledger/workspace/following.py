@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from polyledger.domain.errors import ConfigurationError, UsageError
+from polyledger.domain.errors import ConfigurationError, UsageError, WorkspaceError
 from polyledger.domain.scope import moment
-from polyledger.insight.signals.evaluate import Window, evaluate_new, replay
+from polyledger.insight.signals.evaluate import Window, evaluate_new, known_categories, replay
 from polyledger.insight.signals.rules import RULES_FILE, Rules, load_rules
-from polyledger.store.database import plain_errors
+from polyledger.insight.trading.brokers import STOP_FILE
+from polyledger.insight.watchlist.strategies import STRATEGIES_FILE, Strategies, load_strategies
+from polyledger.insight.watchlist.update import update
+from polyledger.insight.watchlist.view import watchlist_document
+from polyledger.store.database import Database, plain_errors
 from polyledger.workspace.access import LEDGER_FILE, LedgerAccess, Progress
 from polyledger.workspace.results import Result
 
@@ -22,7 +26,7 @@ Document = dict[str, Any]
 
 
 class LedgerFollowing(LedgerAccess):
-    """Signals of the rules in ``signals.toml``."""
+    """Signals of the rules in ``signals.toml``, and what the strategies in ``strategies.toml`` do about them."""
 
     def signals(self, *, rule: str | None = None, limit: int | None = None) -> Result:
         """What the rules in force have found, newest first: the polyledger.signals/1 document.
@@ -49,7 +53,8 @@ class LedgerFollowing(LedgerAccess):
             progress: called with an event for each rule.
 
         Returns:
-            {"since", "until", "fired", "awaiting", "voided"}: how many fired and were voided now, how many await.
+            {"since", "until", "fired", "awaiting", "voided"}: how many fired and were voided now, how many await; with
+            the watchlist on, "watchlist": how many changes that made in it.
         """
         first, last = moment(since), moment(until, last=True)
         if first > last:
@@ -59,7 +64,7 @@ class LedgerFollowing(LedgerAccess):
         self.close()
         with plain_errors(self.path / LEDGER_FILE), self._holding("signals", progress) as held:
             run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}-signals"
-            found = replay(
+            found: Document = replay(
                 held.database,
                 rules,
                 Window(since=first, until=last),
@@ -67,6 +72,7 @@ class LedgerFollowing(LedgerAccess):
                 run_id=run_id,
                 progress=held.progress,
             )
+            found |= self._update_watchlist(held.database, rules)
         return {"since": since, "until": until, **found}
 
     def _rules(self) -> Rules:
@@ -87,11 +93,68 @@ class LedgerFollowing(LedgerAccess):
 
         A mistake in the rules does not undo the run: it is what ``problem`` says.
         """
+        found: Document = {"fired": 0}
         try:
             rules = load_rules(self.path)
             if rules is None:
                 return None
             found = evaluate_new(held.database, rules, before=before, categories=self._categories(), run_id=run_id)
-        except ConfigurationError as error:
-            return {"fired": 0, "problem": str(error)}
+            found |= self._update_watchlist(held.database, rules)
+        except (ConfigurationError, WorkspaceError) as error:
+            return {**found, "problem": str(error)}
         return {**found, "problem": None}
+
+    def watchlist(self, *, strategy: str | None = None, state: str | None = None) -> Result:
+        """What strategies made of signals: the polyledger.watchlist/1 document, what changed last first.
+
+        Args:
+            strategy, state: only entries of this strategy, or in this state.
+
+        Raises:
+            ConfigurationError: the watchlist is off, or a file of rules or strategies has a mistake.
+            WorkspaceError: the log is damaged.
+        """
+        strategies = self._strategies()
+        names = [entry.name for entry in strategies.strategies]
+        if strategy is not None and strategy not in names:
+            raise UsageError(f"There is no strategy {strategy!r}", f"There are {', '.join(names)}")
+        document = watchlist_document(self.path, strategies, strategy=strategy, state=state)
+        return Result(document, lambda: pa.Table.from_pylist(document["entries"]))
+
+    def paper(self) -> Result:
+        """What strategies traded on paper, and what came of it by the rules of the ledger: polyledger.paper/1."""
+        self._strategies()
+        document = self._ask("paper")
+        return Result(document, lambda: pa.Table.from_pylist(document["orders"]))
+
+    def stop_trading(self, *, stop: bool = True) -> None:
+        """The kill switch: from the next look on, no order is placed and those that work are cancelled."""
+        self.init(self.path)
+        file = self.path / STOP_FILE
+        if stop:
+            file.touch()
+        else:
+            file.unlink(missing_ok=True)
+
+    def _strategies(self) -> Strategies:
+        if not self.settings.watchlist.enabled:
+            raise ConfigurationError(
+                f"The watchlist of {self.path} is off", "Set enabled = true under [watchlist] in polyledger.toml"
+            )
+        strategies = load_strategies(self.path, self._rules())
+        if strategies is None:
+            raise ConfigurationError(
+                f"The watchlist is on, but {self.path} has no {STRATEGIES_FILE}",
+                "Write strategies into it; docs/guides/watchlist.md shows how",
+            )
+        return strategies
+
+    def _update_watchlist(self, database: Database, rules: Rules) -> Document:
+        """Follow the strategies, where the watchlist is on: {"watchlist": how many changes}, else nothing."""
+        if not self.settings.watchlist.enabled:
+            return {}
+        strategies = self._strategies()
+        strategies.check_categories(known_categories(database, self._categories()))
+        now = int(dt.datetime.now(dt.UTC).timestamp())
+        changes = update(database, self.path, rules, strategies, trading=self.settings.trading, now=now)
+        return {"watchlist": changes}
