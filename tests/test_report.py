@@ -179,7 +179,7 @@ def _hostile(value: Any, key: str = "") -> Any:
         return {name: _hostile(part, name) for name, part in value.items()}
     if isinstance(value, list):
         return [_hostile(part, key) for part in value]
-    free = {"category", "title", "event", "unit", "reason", "sentence", "key"}
+    free = {"category", "title", "event", "unit", "reason", "sentence", "key", "tag"}
     is_text = isinstance(value, str) and not re.fullmatch(r"-?\d+\.\d{6}", value)
     return HOSTILE if is_text and key in free else value
 

@@ -185,7 +185,7 @@ def _explain(asked: Asked, identifier: str) -> Document:
 
 
 def _report(asked: Asked) -> Document:
-    return report_document(asked.database, asked.progress)
+    return report_document(asked.database, category_table(asked.workspace), asked.progress)
 
 
 QUESTIONS: Final[dict[str, Question]] = {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from polyledger.domain.categories import CategoryTable
 from polyledger.domain.version import __version__
 from polyledger.identity.conflicts import conflicts, count_conflicts
 from polyledger.insight.exposure import exposure
@@ -16,25 +17,35 @@ from polyledger.store.database import Database
 from polyledger.store.sql import script
 from polyledger.sync.gaps import gaps
 from polyledger.sync.readiness import unfinished
+from polyledger.value.categories import categories
 from polyledger.value.coverage import coverage
 from polyledger.value.coverage_history import as_it_came, coverage_history
 
 Document = dict[str, Any]
 Progress = Callable[[dict[str, Any]], None]
 
-CONFLICTS: Final = 15
+CONFLICTS: Final = 12
 QUARANTINES: Final = 30
 KEYS: Final = 15
 EXPOSED: Final = 15
 SOURCES: Final = 60
 RUNS: Final = 60
-_STEPS: Final = 8
+TAGS: Final = 12
+_STEPS: Final = 9
 
 
-def report_document(database: Database, progress: Progress = lambda _event: None, *, wallets: int = SHOWN) -> Document:
+def report_document(
+    database: Database, table: CategoryTable, progress: Progress = lambda _event: None, *, wallets: int = SHOWN
+) -> Document:
     """The document. Its parts are the documents of their own commands, long lists cut with their full length beside.
 
     It says nothing of the moment it was made at: the same ledger gives the same report.
+
+    Args:
+        database: the ledger.
+        table: the workspace's categories.
+        progress: is told how far it is.
+        wallets: how many at each end.
     """
     step = _Steps(progress)
     whole = step("coverage by month", lambda: coverage(database, "month"))
@@ -50,6 +61,7 @@ def report_document(database: Database, progress: Progress = lambda _event: None
         "as_it_came": step("what rows brought", lambda: as_it_came(database)),
         "history": _thinned(coverage_history(database), RUNS),
         "gaps": step("gaps", lambda: gaps(database, limit=KEYS)),
+        "categories": step("categories", lambda: _categories(database, table)),
         "conflicts": step("conflicts", lambda: _conflicts(database)),
         "wallets": step("wallets", lambda: overview(database, wallets)),
         "exposure": step("exposure", lambda: _exposure(database)),
@@ -107,6 +119,12 @@ def _conflicts(database: Database) -> Document:
         "quarantines_total": len(found["quarantines"]),
         "quarantines": found["quarantines"][:QUARANTINES],
     }
+
+
+def _categories(database: Database, table: CategoryTable) -> Document:
+    whole = categories(database, table, tags=TAGS)
+    found = {key: whole[key] for key in ("uncategorized", "enrichment", "total")}
+    return found | {"unknown_tags": [tag for tag in whole["unknown_tags"] if tag["uncategorized_conditions"]]}
 
 
 def _exposure(database: Database) -> Document:

@@ -47,6 +47,8 @@ _HALF: Final = 500
 _WHOLE: Final = 1020
 _ROW: Final = 22
 _BAND: Final = 110
+_MANY: Final = 24
+"""From so many months on, bars stand close and read as areas."""
 _LABEL: Final = 26
 
 
@@ -64,13 +66,17 @@ def coverage_by_month(months: Sequence[Document], came: Mapping[str, Document], 
                 "came": _share(brought or 0, part["total"]),
             }
         )
-    x = alt.X("month:O", title=None, axis=alt.Axis(labelAngle=0 if len(rows) < 7 else -60, labelOverlap=True))
+    scale = alt.Scale(padding=0) if len(rows) > _MANY else alt.Undefined
+    x = alt.X(
+        "month:O", title=None, scale=scale, axis=alt.Axis(labelAngle=0 if len(rows) < 7 else -60, labelOverlap=True)
+    )
     base = alt.Chart(alt.InlineData(values=rows))
     percent = alt.Y("now:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5))
+    outer, inner, tick = (1.02, 1.02, 1.02) if len(rows) > _MANY else (0.72, 0.4, 0.9)
     layers = [
-        base.mark_bar(color=PALETTE["now"], width=alt.RelativeBandSize(0.72)).encode(x=x, y=percent),
-        base.mark_bar(color=PALETTE["settled"], width=alt.RelativeBandSize(0.4)).encode(x=x, y="settled:Q"),
-        base.mark_tick(color=PALETTE["before"], thickness=3, width=alt.RelativeBandSize(0.9)).encode(x=x, y="came:Q"),
+        base.mark_bar(color=PALETTE["now"], width=alt.RelativeBandSize(outer)).encode(x=x, y=percent),
+        base.mark_bar(color=PALETTE["settled"], width=alt.RelativeBandSize(inner)).encode(x=x, y="settled:Q"),
+        base.mark_tick(color=PALETTE["before"], thickness=3, width=alt.RelativeBandSize(tick)).encode(x=x, y="came:Q"),
     ]
     width = min(_HALF - 60, _BAND * len(rows))
     return _drawn(alt.layer(*layers).properties(width=width, height=200))
@@ -123,7 +129,7 @@ def coverage_of_wallets(bins: Sequence[Document]) -> str:
         rows.append({"settled": "no trades", "wallets": found[None]})
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=alt.X("settled:O", sort=None, title="conditions settled", axis=alt.Axis(labelAngle=0, labelOverlap=False)),
-        y=alt.Y("wallets:Q", title="wallets", axis=alt.Axis(tickMinStep=1, format="~s", tickCount=5)),
+        y=alt.Y("wallets:Q", title="wallets", axis=alt.Axis(format="~s", tickCount=min(5, max(found.values())))),
     )
     bars = base.mark_bar(color=PALETTE["now"], width=alt.RelativeBandSize(0.8))
     numbers = base.transform_filter("datum.wallets > 0").mark_text(dy=-7, color=PALETTE["ink"], fontSize=11)

@@ -23,6 +23,7 @@ Document = Mapping[str, Any]
 
 LEVELS: Final = ("condition", "market", "category", "resolution")
 CATEGORIES: Final = 15
+_ID: Final = re.compile("0x[0-9a-f]{64}|[0-9]{30,}")
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -60,7 +61,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "amount": amount, "compact": compact, "count": count, "percent": percent, "short": shorten,
-        "signed": _signed, "words": title, "day": _day, "said": _said,
+        "signed": _signed, "words": title, "day": _day, "said": _said, "things": _things,
     }  # fmt: skip
     environment.globals |= {"ratio": ratio, "NONE": NONE}
     return environment
@@ -91,7 +92,13 @@ def _said(value: Any) -> str:
         return " ".join(_said(part) for part in value.values() if part is not None)
     if isinstance(value, list):
         return "/".join(_said(part) for part in value)
-    return shorten(str(value), 60)
+    text = str(value)
+    return shorten(text, 14 if _ID.fullmatch(text) else 60)
+
+
+def _things(number: int, name: str, plural: str | None = None) -> str:
+    """``1 wallet``, ``3,240 wallets``."""
+    return f"{number:,} {name if number == 1 else plural or name + 's'}"
 
 
 def _printable(value: Any) -> Any:

@@ -62,7 +62,7 @@ class BatchWriter:
         self._database = database
         self._contracts = contracts
         self._scope = scope
-        self._run_id = run_id
+        self.run_id = run_id
         self._evidence_folder = evidence_folder
         self._pools: list[bytes] = []
         self._operators: list[tuple[int, bytes]] = []
@@ -120,7 +120,7 @@ class BatchWriter:
                 intervals.Scanned(
                     scanned.from_block, scanned.to_block, scanned.last.hash, len(scanned.logs), _digest(scanned.logs)
                 ),
-                self._run_id,
+                self.run_id,
             )
             scopes.refresh_views(connection)
             border = min(scanned.to_block, finalized)
@@ -186,7 +186,7 @@ class BatchWriter:
                 status=200,
                 digest=digest,
                 received_at=answer.received_at,
-                run_id=self._run_id,
+                run_id=self.run_id,
             )
 
     def roll_back(self, ancestor: int, ancestor_hash: bytes) -> dict[str, int]:

@@ -116,6 +116,7 @@ class LogImport:
         self._database = database
         self._contracts = contracts
         self._writer = writer
+        self.run_id = writer.run_id
         self._scope = scope
         self._everything = every_transfer or not contracts.transfer_collaterals
         self._mapping = mapping

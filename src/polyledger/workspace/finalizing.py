@@ -69,7 +69,7 @@ class LedgerFinalizing(LedgerWriting):
         self._draw_up(progress)
         # From here on the ledger is open for reading, and no process can write to it until all is done.
         open_work = self._require_finished(force=force)
-        document = report_document(self._reader(), tell)
+        document = report_document(self._reader(), self._categories(), tell)
         _require_checked(document["verify"])
         with plain_errors(self.path / REPORTS), _aside(self.path / REPORTS / FINAL) as folder:
             entries = self._tables(folder, tell)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from polyledger.domain.errors import WorkspaceLockedError
 from polyledger.domain.scope import Scope
 from polyledger.store.database import Database, plain_errors
+from polyledger.store.market_claims import use_categories
 from polyledger.store.pending import note_keys
 from polyledger.sync.lock import holder
 from polyledger.sync.scope import contracts_of
@@ -21,6 +22,8 @@ from polyledger.workspace.access import LEDGER_FILE, Progress
 from polyledger.workspace.following import LedgerFollowing
 
 if TYPE_CHECKING:
+    from polyledger.door.holding import Holding
+    from polyledger.sync.file_imports import FileReport
     from polyledger.sync.resolver import Resolver
 
 _COUNTED: Final = (
@@ -116,7 +119,7 @@ class LedgerWriting(LedgerFollowing):
         with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
             work = TradeImport(held.database, self.path, mapping=columns or {}, progress=held.progress)
             reports = work.run([Path(file) for file in files])
-            remember(held.database, work.run_id, "import", coverage(held.database))
+            self._after_import(held, work.run_id, reports)
             return import_document(reports, TRADES, time.monotonic() - began)
 
     def import_logs(
@@ -147,6 +150,7 @@ class LedgerWriting(LedgerFollowing):
             work = log_import(held.database, self.settings, self.path, mapping=columns or {}, progress=held.progress)
             reports = work.run([Path(file) for file in files], from_block, to_block)
             after_logs(held.database)
+            self._after_import(held, work.run_id, reports)
             return logs_document(work, reports, time.monotonic() - began)
 
     def import_mapping(
@@ -175,7 +179,15 @@ class LedgerWriting(LedgerFollowing):
                 held.database, self.path, mapping=columns or {}, progress=held.progress, contracts=contracts
             )
             reports = work.run([Path(file) for file in files])
+            self._after_import(held, work.run_id, reports)
             return import_document(reports, MAPPING, time.monotonic() - began)
+
+    def _after_import(self, held: Holding, run_id: str, reports: Sequence[FileReport]) -> None:
+        """The table of categories is in force from the first import on; what coverage came to is kept."""
+        with held.database.transaction() as connection:
+            use_categories(connection, self._categories())
+        if any(report.state == "imported" for report in reports):
+            remember(held.database, run_id, "import", coverage(held.database))
 
     def probe(self) -> dict[str, Any]:
         """Measure what each source can do now: ``{"probe": …, "stored": …}``, see `polyledger.sync.probe`.
