@@ -82,11 +82,10 @@ def trading_sums(database: Database, account: int | None = None) -> Sums:
 
 def _trading(cursor: duckdb.DuckDBPyConnection, account: int | None) -> None:
     cursor.execute(script(PACKAGE, "market_lives")).fetchall()
-    text = script(PACKAGE, "trading")
-    if account is not None:
-        # Filters on the keys themselves, so that they reach the events before those are summed.
-        text = text.replace("WHERE f.shares > 0\n)", f"WHERE f.shares > 0 AND f.wallet = {int(account)}\n)")
-        text += f" AND w.account = {int(account)}"
+    # Filters on the keys themselves, so that they reach the events before those are summed.
+    aliases = {"chain_account": "f.wallet", "imported_account": "e.account", "own_account": "w.account"}
+    filters = {name: "" if account is None else f"AND {key} = {int(account)}" for name, key in aliases.items()}
+    text = script(PACKAGE, "trading").format(**filters)
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE trading AS {text}").fetchall()
 
 

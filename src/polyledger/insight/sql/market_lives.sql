@@ -1,5 +1,5 @@
 -- From when to when a market lived, as borders of transaction keys: its first tenth ends before early_until, its last
--- tenth begins at late_from. A life begins when the condition is prepared (else with its first fill) and ends when it
+-- tenth begins at late_from (early_end and late_start are the last and the first second of them). A life begins when the condition is prepared (else with its first fill) and ends when it
 -- resolves on chain, else when a source says that it closed, or closes. Null where the end is not known.
 CREATE OR REPLACE TEMP TABLE market_lives AS
 WITH lives AS (
@@ -19,7 +19,7 @@ borders AS (
     FROM lives WHERE closed > opened
 ),
 moments AS (SELECT timestamp, min(number) AS number FROM chain.blocks GROUP BY timestamp)
-SELECT e.condition,
+SELECT e.condition, e.early_end, e.late_start,
        coalesce(a.number, 9223372036854) * 65536 AS early_until,
        coalesce(z.number, 9223372036854) * 65536 AS late_from
 FROM borders AS e

@@ -9,11 +9,21 @@ WITH closing AS (
     WHERE f.shares > 0 AND (r.tx IS NULL OR f.tx < r.tx)
     GROUP BY f.token
 ),
+-- Where no chain says it, that of imported trades.
+imported_closing AS (
+    SELECT e.token, arg_max(e.volume / abs(e.shares), e.timestamp) AS price
+    FROM book.imported_events AS e
+    JOIN book.token_facts AS t ON t.token = e.token
+    LEFT JOIN book.settled_times AS s ON s.condition = t.condition
+    WHERE e.shares <> 0 AND (s.settled_at IS NULL OR e.timestamp < s.settled_at)
+    GROUP BY e.token
+),
 tokens AS (
     SELECT t.token, t.condition, t.numerator / t.denominator AS payout,
-           coalesce(c.price, 1 - o.price) AS closing_price, l.early_until, l.late_from
+           coalesce(c.price, i.price, 1 - o.price) AS closing_price, l.early_until, l.late_from, l.early_end, l.late_start
     FROM book.token_facts AS t
     LEFT JOIN closing AS c ON c.token = t.token
+    LEFT JOIN imported_closing AS i ON i.token = t.token
     LEFT JOIN (
         SELECT t.token, k.price FROM dim.tokens AS t
         JOIN dim.tokens AS other ON other.condition = t.condition AND other.collateral = t.collateral
@@ -25,14 +35,22 @@ tokens AS (
 ),
 legs AS (
     SELECT f.wallet AS account, t.condition, t.payout, f.tx < t.early_until AS early, f.tx >= t.late_from AS late,
-           f.shares, f.side, f.fee, f.layout, f.collateral,
+           f.shares, f.side, f.collateral,
            CASE WHEN f.side = 0 THEN f.collateral - f.leftover ELSE f.collateral END AS volume,
            f.collateral / f.shares AS price,
            CASE WHEN f.side = 0 THEN f.shares * t.closing_price - f.collateral
                 ELSE f.collateral - f.shares * t.closing_price END AS closing_gain
     FROM chain.fills AS f
     JOIN tokens AS t ON t.token = f.token
-    WHERE f.shares > 0
+    WHERE f.shares > 0 {chain_account}
+    UNION ALL
+    SELECT e.account, t.condition, t.payout, e.timestamp <= t.early_end, e.timestamp >= t.late_start,
+           abs(e.shares), CASE WHEN e.shares > 0 THEN 0 ELSE 1 END, e.volume, e.volume, e.volume / abs(e.shares),
+           CASE WHEN e.shares > 0 THEN e.shares * t.closing_price - e.volume
+                ELSE e.volume + e.shares * t.closing_price END
+    FROM book.imported_events AS e
+    JOIN tokens AS t ON t.token = e.token
+    WHERE e.shares <> 0 {imported_account}
 ),
 own AS (
     SELECT account, condition,
@@ -59,4 +77,4 @@ SELECT w.account, w.category, w.condition, w.state = 'resolved' AS resolved,
 FROM book.wallet_conditions AS w
 JOIN own AS o ON o.account = w.account AND o.condition = w.condition
 LEFT JOIN book.payouts AS p ON p.condition = w.condition AND p.outcome_index = 0
-WHERE w.fills > 0
+WHERE w.fills > 0 {own_account}
