@@ -7,10 +7,10 @@ import os
 import platform
 from collections.abc import Callable
 
-from bench import attribution, average_cost, decoding, profit, proofs, scanning
+from bench import attribution, average_cost, breakdown, decoding, profit, proofs, scanning
 from bench.figures import Figure, show
 
-NAMES = ("decoding", "scan", "profit", "average-cost", "proofs", "attribution")
+NAMES = ("decoding", "scan", "profit", "breakdown", "average-cost", "proofs", "attribution")
 
 
 def main() -> None:
@@ -27,6 +27,7 @@ def main() -> None:
         "decoding": decoding.measure,
         "scan": lambda: scanning.measure(arguments.logs),
         "profit": lambda: profit.measure(arguments.rows),
+        "breakdown": lambda: breakdown.measure(arguments.rows),
         "average-cost": lambda: average_cost.measure(min(arguments.rows, 20_000_000)),
         "proofs": proofs.measure,
         "attribution": lambda: attribution.measure(arguments.rows),

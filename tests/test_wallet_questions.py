@@ -12,7 +12,7 @@ import pytest
 from polyledger.cli.wallet_commands import ORDERS
 from polyledger.domain.errors import UsageError
 from polyledger.insight.ranking import INSIGHT_ORDERS, SKILL_ORDERS
-from polyledger.value.wallets import ORDERS as BOOK_ORDERS
+from polyledger.value.standings import ORDERS as BOOK_ORDERS
 from polyledger.workspace import Workspace
 from tests.test_truth import micro
 from tests.worlds import replica_of, workspace_at, world_of

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from polyledger.domain.amounts import amount_text
 from polyledger.insight.sentence import sentence
@@ -19,21 +21,23 @@ Document = dict[str, Any]
 _NO_SIZE: Final[Document] = {"mean": None, "median": None, "largest": None}
 
 
-def add_insight(database: Database, wallets: list[Document]) -> list[Document]:
+def add_insight(database: Database, wallets: list[Document], sums: Sums | None = None) -> list[Document]:
     """Each W object of the contract with its breakdown beside the figures, in every category and in total.
 
     Adds ``sentence`` to the wallet, and to the wallet and each of its categories: ``paid`` (USDC for the shares that
     own fills bought in resolved conditions), ``roi`` (realized P&L per USDC paid), ``average_pnl`` (per resolved
     condition), ``position_size`` (USDC of own fills per condition), ``early_share`` and ``late_share`` (of volume, in
     the first and last tenth of a market's life), ``win_rate_interval`` and ``skill`` (see `polyledger.insight.skill`).
-    What cannot be said is null.
+    What cannot be said is null. `sums` are those of all wallets, where they are at hand.
     """
-    account = _account_of(database, wallets[0]["wallet"]) if len(wallets) == 1 else None
-    sums = trading_sums(database, account)
+    alone = len(wallets) == 1 and sums is None
+    accounts = _accounts_of(database, wallets)
+    whole = sums if sums is not None else trading_sums(database, next(iter(accounts)) if alone and accounts else None)
     priors = load_priors(database)
     if priors is None:
-        priors = fit(trading_sums(database) if account is not None else sums)
-    found = _by_wallet(database, sums, priors)
+        priors = fit(trading_sums(database) if alone else whole)
+    own = whole.take(pc.is_in(whole.table["account"], pa.array(accounts, pa.int32())))
+    found = _by_wallet(accounts, own, priors)
     return [_joined(wallet, found.get(wallet["wallet"], {})) for wallet in wallets]
 
 
@@ -55,9 +59,8 @@ def _with_returns(figures: Document, found: Document | None) -> Document:
     }
 
 
-def _by_wallet(database: Database, sums: Sums, priors: Priors) -> dict[str, dict[str, Document]]:
+def _by_wallet(addresses: dict[int, str], sums: Sums, priors: Priors) -> dict[str, dict[str, Document]]:
     """By address, then by category ("" for the total)."""
-    addresses = dict(database.query("SELECT account, '0x' || lower(hex(address)) FROM dim.accounts"))
     result: dict[str, dict[str, Document]] = {}
     for account, category, document in _documents(sums, estimates(sums, priors)):
         result.setdefault(addresses[account], {})[category] = document
@@ -115,9 +118,17 @@ def _nothing() -> Document:
     }
 
 
-def _account_of(database: Database, address: str) -> int | None:
-    rows = database.query("SELECT account FROM dim.accounts WHERE address = ?", [bytes.fromhex(address[2:])])
-    return int(rows[0][0]) if rows else None
+def _accounts_of(database: Database, wallets: list[Document]) -> dict[int, str]:
+    """The addresses of the wallets by their keys."""
+    asked = pa.table({"address": pa.array([bytes.fromhex(w["wallet"][2:]) for w in wallets], pa.binary())})
+    with database.reading() as cursor:
+        cursor.register("asked_wallets", asked)
+        rows = cursor.execute(
+            "SELECT account, '0x' || lower(hex(address)) FROM dim.accounts "
+            "WHERE address IN (SELECT address FROM asked_wallets)"
+        ).fetchall()
+        cursor.unregister("asked_wallets")
+    return {int(account): str(address) for account, address in rows}
 
 
 def _number(value: float) -> float | None:

@@ -17,7 +17,8 @@ from polyledger.store.database import Database
 from polyledger.store.moments import moment_of
 from polyledger.store.sql import script
 from polyledger.store.substitution import substituted
-from polyledger.value.wallets import ADDITIVE, figures
+from polyledger.value.standings import ADDITIVE
+from polyledger.value.wallets import figures
 
 Document = dict[str, Any]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import groupby
 from typing import Any, Final
@@ -14,14 +13,10 @@ from polyledger.domain.ids import address_bytes, normal_address
 from polyledger.store.database import Database
 from polyledger.store.sql import script
 from polyledger.value.marks import Mark, mark_value, marks, shown
+from polyledger.value.standings import ADDITIVE, ORDERS, standings
 
-_AMOUNTS: Final = ("realized_pnl", "cash_flow", "settled_value", "transferred_value", "low", "high", "volume")
-_COUNTS: Final = (
-    "traded_conditions", "resolved_conditions", "winning_conditions", "yes_conditions", "no_conditions",
-)  # fmt: skip
-ADDITIVE: Final = (*_AMOUNTS, "resolved_volume", *_COUNTS)
-"""The columns of book.wallet_categories that figures are made of: of several rows they add up."""
-ORDERS: Final = (*_AMOUNTS, *_COUNTS, "coverage", "win_rate", "wallet")
+_AMOUNTS: Final = ADDITIVE[:7]
+_COUNTS: Final = ADDITIVE[8:]
 
 Row = dict[str, Any]
 
@@ -54,23 +49,10 @@ def wallets(
         raise UsageError(f"Wallets cannot be ranked by {order_by!r}", f"Choose one of {', '.join(ORDERS)}")
     if min_coverage is not None and not 0 <= min_coverage <= 1:
         raise UsageError(f"{min_coverage} is not a share between 0 and 1", "Write 0.8 for 80 %")
-    rows = database.arrow(script("polyledger.value", "wallet_categories")).to_pylist()
-    if category is not None:
-        known = sorted({row["category"] for row in rows})
-        if category not in known:
-            raise UsageError(f"No wallet has the category {category!r}", f"There are {', '.join(known) or 'none'}")
-        rows = [row for row in rows if row["category"] == category]
-    found = wallet_documents(rows)
-    if min_coverage is not None:
-        found = [
-            w for w in found if w["coverage"]["conditions"] is not None and w["coverage"]["conditions"] >= min_coverage
-        ]
-    if without_transferred:
-        found = [w for w in found if not w["rests_on_transfers"]]
-    found.sort(key=lambda wallet: wallet["wallet"], reverse=ascending and order_by == "wallet")
-    if order_by != "wallet":
-        found = ranked(found, lambda wallet: _value(wallet, order_by), ascending=ascending)
-    return {"schema": "polyledger.wallets/1", "wallets": found[:limit]}
+    found = standings(database, category)
+    kept = found.kept(min_coverage=min_coverage, without_transferred=without_transferred)
+    places = found.order(found.column(order_by), kept, ascending=ascending != (order_by == "wallet"))
+    return {"schema": "polyledger.wallets/1", "wallets": found.documents(places[:limit], wallet_documents)}
 
 
 def wallet(database: Database, address: str, period: str = "") -> dict[str, Any]:
@@ -234,16 +216,3 @@ def _label(labels: Sequence[str], index: int | None, slots: int) -> str | None:
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def ranked(
-    wallets: list[dict[str, Any]], value: Callable[[dict[str, Any]], Any], *, ascending: bool = False
-) -> list[dict[str, Any]]:
-    """Sorted by a value, the largest first; those without one come last either way."""
-    known = [wallet for wallet in wallets if value(wallet) is not None]
-    known.sort(key=lambda wallet: Decimal(str(value(wallet))), reverse=not ascending)
-    return known + [wallet for wallet in wallets if value(wallet) is None]
-
-
-def _value(document: dict[str, Any], order_by: str) -> Any:
-    return document["coverage"]["conditions"] if order_by == "coverage" else document[order_by]
