@@ -110,7 +110,13 @@ def test_best_and_worst_are_those_of_the_ranking(workspace: Workspace, html: str
     worst = [wallet for wallet in reversed(ranked) if Decimal(wallet["realized_pnl"]) < 0][:12]
     found = rows(section(html, "wallets"))
     assert [row[:4] for row in found] == [
-        [w["wallet"], shown(w["realized_pnl"]), amount(w["low"]), amount(w["high"])] for w in [*best, *worst]
+        [
+            w["wallet"] + (" †" if w["rests_on_transfers"] else ""),
+            shown(w["realized_pnl"]),
+            amount(w["low"]),
+            amount(w["high"]),
+        ]
+        for w in [*best, *worst]
     ]
     plain = [{key: value for key, value in w.items() if key != "sentence"} for w in document["wallets"]["top"]]
     assert plain == best
@@ -118,14 +124,15 @@ def test_best_and_worst_are_those_of_the_ranking(workspace: Workspace, html: str
     assert said[0].endswith(workspace.wallet(best[0]["wallet"]).document["sentence"])
 
 
-def test_the_distribution_counts_every_wallet_once(workspace: Workspace, document: Document) -> None:
-    wallets = workspace.wallets().document["wallets"]
-    bins = document["wallets"]["distribution"]
-    assert sum(entry["wallets"] for entry in bins) == document["wallets"]["total"] == len(wallets) == 20
-    assert sum(Decimal(entry["volume"]) for entry in bins) == sum(Decimal(w["volume"]) for w in wallets)
-    for entry in bins:
-        inside = [w for w in wallets if entry["from"] <= w["coverage"]["conditions"] < entry["to"]]
-        assert len(inside) == entry["wallets"]
+def test_the_distribution_is_that_of_the_command(workspace: Workspace, html: str, document: Document) -> None:
+    expected = workspace.coverage_distribution().document
+    assert document["wallets"]["distribution"] == expected
+    found = section(html, "wallets")
+    drawn = [" ".join(svg.itertext()) for svg in found.iter("svg")][:2]
+    for measure, drawing in zip(("conditions", "volume"), drawn, strict=True):
+        for entry in expected[measure]:
+            assert not entry["wallets"] or str(entry["wallets"]) in drawing
+    assert "Half of those who traded have 72.3 %" in " ".join("".join(found.itertext()).split())
 
 
 def test_checks_and_exposure_are_those_of_their_commands(workspace: Workspace, html: str) -> None:

@@ -11,6 +11,7 @@ from polyledger.insight.sentence import sentence
 from polyledger.insight.skill import PACKAGE
 from polyledger.store.database import Database
 from polyledger.store.sql import script
+from polyledger.value.distribution import coverage_distribution
 from polyledger.value.wallets import wallet_documents
 
 Document = dict[str, Any]
@@ -25,15 +26,13 @@ def overview(database: Database, limit: int = SHOWN) -> Document:
 
     Returns:
         ``categories``: one entry each, most volume first, with ``gains`` and ``losses`` (realized P&L of the wallets
-        that are up and of those that are down) and their sum ``realized_pnl``; a ``total``; ``distribution``: how many
-        wallets have how much of their conditions settled, in tenths (``from``, ``to``, null for wallets without trades
-        of their own); ``top`` and ``bottom``: W objects of the contract with a ``sentence``.
+        that are up and of those that are down) and their sum ``realized_pnl``; a ``total``; ``distribution``: see
+        `polyledger.value.distribution`; ``top`` and ``bottom``: W objects of the contract with a ``sentence``.
     """
     with database.reading() as cursor:
         for name in ("overview_parts", "overview_wallets"):
             cursor.execute(script(PACKAGE, name)).fetchall()
         categories = [_category(row) for row in _rows(cursor, "overview_categories")]
-        distribution = [_bin(row) for row in _rows(cursor, "overview_distribution")]
         best, worst = (
             [
                 {**wallet, "sentence": sentence(wallet)}
@@ -41,8 +40,9 @@ def overview(database: Database, limit: int = SHOWN) -> Document:
             ]
             for order in (1, -1)
         )
+    distribution = coverage_distribution(database)
     return {
-        "total": sum(entry["wallets"] for entry in distribution),
+        "total": distribution["wallets"],
         "categories": categories,
         "distribution": distribution,
         "top": best,
@@ -66,18 +66,6 @@ def _category(row: Document) -> Document:
             "conditions": _ratio(int(row["resolved"]), int(row["traded"])),
             "volume": _ratio(int(row["resolved_volume"]), int(row["volume"])),
         },
-    }
-
-
-def _bin(row: Document) -> Document:
-    tenth = row["tenth"]
-    bounds = (None, None) if tenth is None else (tenth / 10, min(1.0, (tenth + 1) / 10))
-    return {
-        "from": bounds[0],
-        "to": bounds[1],
-        "wallets": int(row["wallets"]),
-        "winners": int(row["winners"]),
-        "volume": amount_text(int(row["volume"])),
     }
 
 

@@ -41,6 +41,7 @@ _STYLE: Final[dict[str, Any]] = {
     "axisXBand": {"grid": False},
     "axisYBand": {"grid": False},
 }  # fmt: skip
+_BIN_AXIS: Final = alt.Axis(labelAngle=0, labelOverlap=False, labelFontSize=11)
 _KEPT: Final = frozenset({"svg", "g", "path", "line", "rect", "text", "tspan"})
 _DROPPED: Final = ("aria-", "role", "class", "pointer-events", "xmlns", "version", "stroke-miterlimit")
 _HALF: Final = 500
@@ -119,22 +120,22 @@ def profit_by_category(categories: Sequence[Document]) -> str:
     return _drawn(alt.layer(*layers).properties(width=_WHOLE - 180, height=alt.Step(_ROW + 4)))
 
 
-def coverage_of_wallets(bins: Sequence[Document]) -> str:
-    """How many wallets have how much of their conditions settled."""
-    found = {entry["from"]: entry["wallets"] for entry in bins}
-    names = [f"{tenth * 10}–{tenth * 10 + 10} %" for tenth in range(10)]
-    rows = [{"settled": name, "wallets": found.get(place / 10, 0)} for place, name in enumerate(names)]
-    rows.append({"settled": "all", "wallets": found.get(1.0, 0)})
-    if None in found:
-        rows.append({"settled": "no trades", "wallets": found[None]})
+def coverage_of_wallets(bins: Sequence[Document], nothing: int, of: str) -> str:
+    """How many wallets have how much of what they traded settled: eleven bins, the last for all of it."""
+    names = [f"{place * 10}–{place * 10 + 10}" for place in range(len(bins) - 1)] + ["all"]
+    rows = [{"settled": name, "wallets": entry["wallets"]} for name, entry in zip(names, bins, strict=True)]
+    if nothing:
+        rows.append({"settled": "none", "wallets": nothing})
+    most = max(row["wallets"] for row in rows)
     base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("settled:O", sort=None, title="conditions settled", axis=alt.Axis(labelAngle=0, labelOverlap=False)),
-        y=alt.Y("wallets:Q", title="wallets", axis=alt.Axis(format="~s", tickCount=min(5, max(found.values())))),
+        x=alt.X("settled:O", sort=None, title=f"% of {of} settled", axis=_BIN_AXIS),
+        y=alt.Y("wallets:Q", title="wallets", axis=alt.Axis(format="~s", tickCount=min(5, most))),
     )
     bars = base.mark_bar(color=PALETTE["now"], width=alt.RelativeBandSize(0.8))
     numbers = base.transform_filter("datum.wallets > 0").mark_text(dy=-7, color=PALETTE["ink"], fontSize=11)
-    return _drawn((bars + numbers.encode(text=alt.Text("wallets:Q", format=",")))
-                  .properties(width=_WHOLE - 80, height=170))  # fmt: skip
+    return _drawn(
+        (bars + numbers.encode(text=alt.Text("wallets:Q", format=","))).properties(width=_HALF - 70, height=150)
+    )
 
 
 def bounds_of_wallets(wallets: Sequence[Document]) -> str:

@@ -44,8 +44,10 @@ def _charts(document: Document) -> dict[str, str]:
         found["history"] = charts.coverage_history(document["history"], "trades")
     if wallets["categories"]:
         found["categories"] = charts.profit_by_category(wallets["categories"][:CATEGORIES])
-    if wallets["distribution"]:
-        found["distribution"] = charts.coverage_of_wallets(wallets["distribution"])
+    if wallets["total"]:
+        spread = wallets["distribution"]
+        for measure in ("conditions", "volume"):
+            found[f"wallets_{measure}"] = charts.coverage_of_wallets(spread[measure], spread["nothing"], measure)
     for end in ("top", "bottom"):
         if wallets[end]:
             found[end] = charts.bounds_of_wallets(wallets[end])
