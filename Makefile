@@ -35,7 +35,7 @@ test: lint types  ## lint, types and the tests
 	@$(BIN)/python -m pytest -m "not long" -n $(WORKERS)
 
 test-long: setup  ## the long proofs: many kills, fault matrices, long worlds
-	@$(BIN)/python -m pytest -m long
+	@$(BIN)/python -m pytest -m long -n $(WORKERS)
 
 CLIENT := .venv-client
 $(CLIENT)/.current: requirements-client.lock

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from polyledger.domain.records import EventRecord, FillRecord, MarketRecord, ResolutionRecord, TokenRecord
 from polyledger.identity import quarantine
@@ -99,3 +100,15 @@ def settlement_of(record: TokenRecord | MarketRecord) -> ResolutionRecord | None
     if record.condition_id is None or record.settlement is None:
         return None
     return ResolutionRecord(record.source, record.condition_id, record.settlement)
+
+
+def text_of(table: pa.Table, name: str) -> pa.Array:
+    """A text column with the empty text as null."""
+    column = table.column(name).combine_chunks()
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+
+
+def says_more(table: pa.Table) -> bool:
+    """Whether a batch of markets gives anything beside the market number."""
+    fields = set(table.column_names) - {"condition", "market_id", "evidence_id"}
+    return any(table.column(name).null_count < table.num_rows for name in fields)

@@ -30,7 +30,7 @@ from polyledger.store import claims
 from polyledger.store import evidence as evidence_store
 from polyledger.store.database import Database
 from polyledger.store.keys import binary_array, distinct
-from polyledger.sync.claim_batch import Records, sort_in
+from polyledger.sync.claim_batch import Records, says_more, sort_in, text_of
 
 __all__ = ["ClaimCounts", "ClaimWriter"]
 
@@ -278,16 +278,16 @@ class ClaimWriter:
         whole: str | None = None,
     ) -> pa.Array:
         conditions = table.column("condition").combine_chunks()
-        market_ids = _text(table, "market_id")
+        market_ids = text_of(table, "market_id")
         verdicts = prove_markets(connection, self._contracts, table)
         earlier = claims.earlier_values(connection, counts.source, market_ids)
         judged = [
             quarantine.judge_with_earlier("market id", conditions, market_ids, earlier),
-            quarantine.judge_values("slug", conditions, _text(table, "slug")),
+            quarantine.judge_values("slug", conditions, text_of(table, "slug")),
             quarantine.judge_echo(conditions, foreign),
         ]
-        if whole is not None and whole in table.column_names and not _says_more(table):
-            judged.append(quarantine.judge_emptiness(whole, conditions, _text(table, whole)))
+        if whole is not None and whole in table.column_names and not says_more(table):
+            judged.append(quarantine.judge_emptiness(whole, conditions, text_of(table, whole)))
         if earlier.num_rows and judged[0].pattern:
             said = market_ids.filter(pa.array(judged[0].rows))
             self._touched.append(claims.quarantine_earlier(connection, counts.source, said))
@@ -300,7 +300,7 @@ class ClaimWriter:
         if not rows.num_rows:
             return
         table = claims.conform(rows, claims.MARKET_CLAIMS)
-        judged = [quarantine.judge_values("slug", table.column("condition").combine_chunks(), _text(table, "slug"))]
+        judged = [quarantine.judge_values("slug", table.column("condition").combine_chunks(), text_of(table, "slug"))]
         proven = pa.repeat(PROVEN, table.num_rows)
         verdicts = self._set_aside(connection, counts, "market", judged, verdicts=proven, table=table)
         self._touched.append(claims.add_markets(connection, counts.source, table, verdicts))
@@ -395,15 +395,3 @@ class ClaimWriter:
                 )  # fmt: skip
             newest = self._evidence_ids[key]
         return newest
-
-
-def _text(table: pa.Table, name: str) -> pa.Array:
-    """A text column with the empty text as null."""
-    column = table.column(name).combine_chunks()
-    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
-
-
-def _says_more(table: pa.Table) -> bool:
-    """Whether a batch of markets gives anything beside the market number."""
-    fields = set(table.column_names) - {"condition", "market_id", "evidence_id"}
-    return any(table.column(name).null_count < table.num_rows for name in fields)
