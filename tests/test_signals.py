@@ -189,6 +189,7 @@ def test_a_ledger_that_knows_nothing_later_gives_the_same_signals(
     assert found(folder, url) == expected
 
 
+@pytest.mark.long
 def test_a_rule_waits_for_what_nobody_has_said_of_a_market_yet(whole: Path, url: str, tmp_path: Path) -> None:
     (tmp_path / "signals.toml").write_text(RULES)
     silent = {name: {"enabled": False} for name in ("gamma", "clob", "data_api", "subgraph")}
@@ -229,6 +230,7 @@ def test_a_changed_rule_is_another_rule(whole: Path, url: str, tmp_path: Path) -
     assert large
 
 
+@pytest.mark.long
 def test_only_what_is_fresh_fires_where_a_rule_asks_for_it(early: Path, url: str, tmp_path: Path) -> None:
     folder = shutil.copytree(early, tmp_path / "copy")
     (folder / "signals.toml").write_text('[[rule]]\nname = "fresh"\nmin_size = 1\nmax_age = "36h"\n')

@@ -316,6 +316,8 @@ def interrupted(session: Session) -> str:
         return f"Stopped watching; the run goes on. To watch it again: {session.again('watch')}"
     if session.command == "import":
         return f"Interrupted; every file that was finished is imported, and nothing of others. {_run_again(session)}"
+    if session.command == "signals":
+        return f"Interrupted; what was found is saved, and is not found twice. To go on: {session.again('signals')}"
     if session.command != "sync":
         return f"Interrupted; the workspace is unchanged. To run it again: {session.again(session.command)}"
     event = session.progress.last if session.progress is not None else None

@@ -112,7 +112,7 @@ def _places(sums: Sums, names: Any, figures: Floats, ranking: Ranking) -> tuple[
     eligible = (_trials(sums, ranking.measure) >= ranking.min_resolved) & np.isfinite(figures)
     better = figures if ranking.measure == "brier" else -figures
     for name in [None] if ranking.over == "total" else sorted({n for n in names.tolist() if n is not None}):
-        of_name = np.array([entry == name for entry in names.tolist()], dtype=bool)
+        of_name = names == name
         rows = of_name & eligible
         place[rows] = np.searchsorted(np.sort(better[rows]), better[rows], side="left") + 1
         count[of_name] = rows.sum()
