@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from decimal import Decimal
@@ -13,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from polyledger.cli.app import run as run_command
 from polyledger.config import load_settings
 from polyledger.domain.display import amount, count, percent, ratio
 from polyledger.domain.errors import OutputExistsError
@@ -20,6 +22,7 @@ from polyledger.ledger.check_titles import title
 from polyledger.report import page, write_report
 from polyledger.report.charts import PALETTE
 from polyledger.workspace import Workspace
+from tests.test_door import held
 from tests.worlds import FIRST_BLOCK, replica_of, sync, workspace_at, world_of
 
 Document = dict[str, Any]
@@ -233,6 +236,38 @@ def test_a_report_appears_whole_and_replaces_nothing_unasked(document: Document,
     write_report(document, tmp_path / "new", force=True)
     assert parsed(written["page"].read_text(encoding="utf-8")).tag == "html"
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["report.html", "report.json"]
+
+
+def test_the_command_replaces_no_report_unasked(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.html").write_text("mine", encoding="utf-8")
+    assert run_command(["-w", str(folder), "report", "--out", str(tmp_path)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.long
+def test_a_report_is_answered_by_the_process_that_holds_the_ledger(
+    folder: Path, document: Document, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "ledger"))
+    with held(copy), Workspace(copy, load_settings(copy, {})) as workspace:
+        assert workspace.report().document == document
+
+
+@pytest.mark.long
+def test_a_ledger_of_many_months_sources_and_long_names_still_makes_a_small_page(document: Document) -> None:
+    large = deepcopy(document)
+    (month,), (source,) = large["by_month"], large["by_source"]
+    large["by_month"] = [{**month, "key": f"{2000 + n // 12}-{n % 12 + 1:02}"} for n in range(240)]
+    large["by_source"] = [{**source, "key": f"file:{n}-{'x' * 200}"} for n in range(60)]
+    large["history"] = large["history"] * 60
+    category = large["wallets"]["categories"][0]
+    large["wallets"]["categories"] = [{**category, "category": f"{n}-{'y' * 200}"} for n in range(500)]
+    html = page(large)
+    assert parsed(html).tag == "html"
+    assert len(html) < 1_000_000
 
 
 def _nothing_scanned(url: str, folder: Path) -> Workspace:
