@@ -29,8 +29,6 @@ CREATE OR REPLACE TEMP TABLE signal_candidates (
     awaits VARCHAR[])
 """
 _SIZE: Final = "(CASE WHEN f.side = 0 THEN f.collateral - f.leftover ELSE f.collateral END)"
-# Blocks behind the last one evaluated that are looked at again: a reorg may have put other fills there.
-_AGAIN: Final = 1000 << 16
 _LAST_TX: Final = (1 << 62) - 1
 
 Progress = Callable[[dict[str, Any]], None]
@@ -94,10 +92,7 @@ def evaluate_new(
     rules.check_categories(known_categories(database, categories))
     ensure_tables(database)
     upto = evaluated_upto(database)
-    windows = [
-        Window(first=max(upto[rule.definition()] + 1 - _AGAIN, 0) if rule.definition() in upto else before + 1)
-        for rule in rules.rules
-    ]
+    windows = [Window(first=max(upto.get(rule.definition(), before) + 1, 0)) for rule in rules.rules]
     ((head,),) = database.query("SELECT coalesce(max(timestamp), 0) FROM chain.blocks")
     return _evaluate(database, rules.rules, windows, head=int(head), run_id=run_id, found_by="sync", progress=None)
 

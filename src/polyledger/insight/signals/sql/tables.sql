@@ -20,8 +20,10 @@ CREATE TABLE IF NOT EXISTS insight.signals (
     run_id VARCHAR NOT NULL,
     found_at TIMESTAMP NOT NULL
 );
--- Up to which transaction new fills were evaluated by a rule as it is defined.
-CREATE TABLE IF NOT EXISTS insight.evaluated (
+-- Up to which transaction new fills were evaluated by a rule as it is defined, and what the last fills were like then:
+-- if a reorg has put others in their place, they are evaluated again.
+CREATE TABLE IF NOT EXISTS insight.evaluated_fills (
     definition VARCHAR NOT NULL,
-    upto BIGINT NOT NULL
+    upto BIGINT NOT NULL,
+    last_fills VARCHAR NOT NULL       -- a digest of the fills of the last thousand blocks
 );
