@@ -19,8 +19,10 @@ from typing import Any
 import pytest
 
 from polyledger.cli.app import run
+from polyledger.config import TradingSettings
 from polyledger.domain.errors import ConfigurationError, WorkspaceError
 from polyledger.insight.signals.rules import parse_rules
+from polyledger.insight.trading.brokers import live_broker
 from polyledger.insight.watchlist.strategies import parse_strategies
 from polyledger.store.database import Database
 from polyledger.workspace import Workspace
@@ -170,7 +172,6 @@ def test_the_log_replays_to_the_state_and_tells_who_caused_each_change(whole: Pa
 
 def test_nothing_is_done_twice(whole: Path, url: str) -> None:
     before = (whole / "watchlist.jsonl").read_bytes()
-    assert follow(whole, url)["watchlist"] == 0
     assert sync(whole, url, **ON)["signals"]["watchlist"] == 0
     assert (whole / "watchlist.jsonl").read_bytes() == before
 
@@ -234,8 +235,8 @@ def test_processes_that_are_killed_while_they_write_leave_a_log_that_goes_on(who
 def test_a_log_that_was_tampered_with_is_refused_with_its_line(whole: Path, copy: Path, url: str) -> None:
     lines = (whole / "watchlist.jsonl").read_text().splitlines(keepends=True)
     (copy / "watchlist.jsonl").write_text("".join([*lines[:4], *lines[5:]]))
-    with pytest.raises(WorkspaceError, match=r"Line 5 of .*watchlist\.jsonl cannot be used"):
-        follow(copy, url)
+    with opened(copy, url) as workspace, pytest.raises(WorkspaceError, match=r"Line 5 of .*watchlist\.jsonl cannot"):
+        workspace.watchlist()
     report = sync(copy, url, **ON)
     assert report["state"] == "done"
     assert "Line 5" in report["signals"]["problem"]
@@ -269,8 +270,8 @@ def test_metadata_that_arrives_late_is_filled_in_and_then_decides(url: str, tmp_
     assert {line["after"]["state"] for line in news} == {"escalate", "exited"}
 
 
-def test_a_signal_that_a_reorg_took_back_is_taken_back(copy: Path, url: str) -> None:
-    follow(copy, url)
+def test_a_signal_that_a_reorg_took_back_is_taken_back(whole: Path, copy: Path, url: str) -> None:
+    shutil.copy(whole / "watchlist.jsonl", copy)
     last = [line for line in log(copy) if line["event"]["kind"] == "signal" and line["event"]["for"]][-1]
     _, tx, _ = last["event"]["signal"].split(":")
     database = Database(copy / "ledger.duckdb", read_only=False, memory_limit=None, threads=None)
@@ -372,6 +373,7 @@ def test_paper_profit_follows_the_rules_of_the_ledger(whole: Path, url: str) -> 
             profit[key[0]] += amount + int(shares[key] * payouts[key[1]])
     with opened(whole, url) as workspace:
         document = workspace.paper().document
+    assert document["schema"] == "polyledger.paper/1"
     (figures,) = document["strategies"]
     assert {
         p["category"]: Decimal(p["realized_pnl"]) * MICRO for p in figures["categories"] if p["resolved_conditions"]
@@ -381,7 +383,18 @@ def test_paper_profit_follows_the_rules_of_the_ledger(whole: Path, url: str) -> 
     assert figures["resolved_conditions"] > 1
 
 
-def test_the_kill_switch_stops_orders_and_nothing_else(half: Path, url: str, tmp_path: Path) -> None:
+def test_with_the_kill_switch_on_no_order_is_placed(copy: Path, url: str) -> None:
+    with opened(copy, url) as workspace:
+        workspace.stop_trading()
+    follow(copy, url)
+    orders = [line["after"]["order"] for line in log(copy) if line["after"]["order"]]
+    assert orders
+    assert {(order["state"], order["reason"]) for order in orders} == {("refused", "kill switch")}
+    assert not fills_of(copy)
+
+
+@pytest.mark.long
+def test_the_kill_switch_cancels_what_works_and_nothing_else(half: Path, url: str, tmp_path: Path) -> None:
     folder = shutil.copytree(half, tmp_path / "copy")
     before = log(folder)
     held = {line["entry"]: line["after"] for line in before}
@@ -421,12 +434,15 @@ LIVE = STRATEGIES.replace('trade = "paper"', 'trade = "live"\nmax_age = "20000d"
         ),
     ],
 )
-def test_live_trading_refuses_without_both_a_setting_and_a_broker(
-    trading: dict[str, Any], says: str, copy: Path, url: str
-) -> None:
-    (copy / "strategies.toml").write_text(LIVE)
+def test_live_trading_refuses_without_both_a_setting_and_a_broker(trading: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
-        follow(copy, url, trading=trading)
+        live_broker(TradingSettings(**trading), "follow")
+
+
+def test_a_strategy_that_would_trade_live_is_refused_before_anything_is_done(copy: Path, url: str) -> None:
+    (copy / "strategies.toml").write_text(LIVE)
+    with pytest.raises(ConfigurationError, match="Live trading is off, and the strategy follow asks for it"):
+        follow(copy, url)
     assert not (copy / "watchlist.jsonl").exists()
 
 
@@ -506,9 +522,10 @@ def test_the_commands_show_both_in_80_columns_and_as_json(
         monkeypatch.setenv(name, value)
     for command in ("watchlist", "paper"):
         assert run(["-w", str(whole), command]) == 0
-        shown = capsys.readouterr().out
-        assert all(len(line) <= 80 for line in shown.splitlines())
-        assert run(["-w", str(whole), command, "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["schema"] == f"polyledger.{command}/1"
+        assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines())
+    assert run(["-w", str(whole), "watchlist", "--state", "exited", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "polyledger.watchlist/1"
+    assert {entry["state"] for entry in document["entries"]} == {"exited"}
     assert run(["-w", str(whole), "watchlist", "--strategy", "nobody"]) == 2
     assert "There are follow, quiet" in capsys.readouterr().err
