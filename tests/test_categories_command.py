@@ -11,12 +11,14 @@ import pytest
 
 from polyledger.domain.categories import default_categories, parse_categories
 from polyledger.domain.errors import ConfigurationError
+from polyledger.domain.records import EventRecord
+from polyledger.identity.explain import explain
 from polyledger.store.database import Database
 from polyledger.store.market_claims import use_categories
 from polyledger.sync.claim_writer import ClaimWriter
 from polyledger.value.categories import categories
 from polyledger.workspace import Workspace
-from tests.test_conflicts import CONTRACTS, say
+from tests.test_conflicts import CONTRACTS, TIME, say
 from tests.test_truth import micro
 from tests.worlds import replica_of, workspace_at, world_of
 
@@ -122,9 +124,41 @@ def test_a_table_that_cannot_be_read_stops_the_command(ledger: Workspace) -> Non
     assert document["table"]["origin"] == str(file)
 
 
+def test_a_renamed_category_moves_everything_and_both_names_are_kept(database: Database, tmp_path: Path) -> None:
+    writer = ClaimWriter(database, tmp_path / "evidence", "run", CONTRACTS)
+    ids = [f"0x{hashlib.sha256(name).hexdigest()}" for name in (b"first", b"second")]
+
+    def named(category: str, conditions: list[str], *, closed: bool = False) -> None:
+        event = EventRecord("gamma", "9", "vote", "The vote", category=category, series_slug="votes", start_date=TIME)
+        for number, condition in enumerate(conditions, 1):
+            say(writer, "gamma", condition, event=event, market_id=str(number), closed=closed, end_date=TIME)
+
+    named("Politics", ids)
+    for number, condition in enumerate(ids):
+        prepared(database, condition, 100 + number)
+    table = parse_categories(TABLE, "test")
+    assert next(row["conditions"] for row in categories(database, table)["categories"]) == 2
+    named("Politics", ids, closed=True)
+    named("Elections", ids[:1], closed=True)  # the other market is not asked about again
+    shown = {row["category"]: row["conditions"] for row in categories(database, table)["categories"]}
+    assert shown == {"Elections": 2, "Football": 0, "Music": 0}
+    rows = database.query("SELECT category, category_rule, series_slug, start_time IS NULL FROM markets")
+    assert rows == [("Elections", "event", "votes", True)] * 2
+    ((event, markets, start),) = database.query("SELECT category, markets, epoch(start_time) FROM events")
+    assert (event, markets, start) == ("Elections", 2, TIME)
+    versions = database.query("SELECT category, answers, version FROM event_history ORDER BY version")
+    assert versions == [("Politics", 4, 1), ("Elections", 1, 2)]
+    document = explain(database, ids[0], CONTRACTS)
+    assert [row["category"] for row in document["event_history"]] == ["Politics", "Elections"]
+    assert [(row["closed"], row["answers"]) for row in document["history"]] == [(False, 1), (True, 2)]
+    first, second = document["event_history"]
+    assert first["first_observed"] <= first["last_observed"] <= second["first_observed"]
+
+
 def prepared(database: Database, condition: str, block: int) -> None:
     with database.transaction() as connection:
         ((key,),) = connection.execute(
             "SELECT condition FROM dim.conditions WHERE condition_id = ?", [bytes.fromhex(condition[2:])]
         ).fetchall()
+        connection.execute("INSERT INTO chain.blocks VALUES (?, ?, NULL, ?)", [block, b"", TIME + block])
         connection.execute("INSERT INTO chain.preparations VALUES (?, 0, ?, 0, '', 2)", [block << 16, key])

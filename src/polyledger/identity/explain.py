@@ -48,6 +48,11 @@ SELECT m.condition, count(*) OVER () AS conditions FROM (
     SELECT DISTINCT condition FROM claim.markets WHERE market_id = $id ORDER BY condition
 ) AS m LIMIT 20
 """
+_HISTORY: Final = {
+    "history": "SELECT * EXCLUDE (condition_id) FROM market_history WHERE condition_id = $id "
+    "ORDER BY source, market_id, version",
+    "event_history": "SELECT * FROM event_history WHERE event_id = $id ORDER BY source, version",
+}
 _FIELDS: Final = ("market_id", "question", "slug", "event_id", "category")
 _FILLS: Final = "SELECT * FROM fills WHERE transaction_hash = $hash ORDER BY log_index"
 _LINES: Final = "SELECT * FROM journal WHERE transaction_hash = $hash ORDER BY log_index, account, asset, amount"
@@ -139,9 +144,16 @@ def _condition(database: Database, facts: Document) -> Document:
     return {
         **_document(subject, value, verdict, claims, proof),
         "fields": verdicts,
+        # What was known when: one entry per version of what a source said.
+        "history": _history(database, "history", facts["condition_id"]),
+        "event_history": _history(database, "event_history", facts["event_id"]),
         "resolution_claims": settled,
         "quarantines": database.arrow(_QUARANTINES, {"condition": key}).to_pylist(),
     }
+
+
+def _history(database: Database, which: str, identifier: str | None) -> list[Document]:
+    return [_plain(row) for row in database.arrow(_HISTORY[which], {"id": identifier}).to_pylist()]
 
 
 def _lost_market(database: Database, market: str, conditions: list[int], count: int) -> Document:

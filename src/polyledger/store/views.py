@@ -64,6 +64,8 @@ MODELS: Final = (
     "main/resolutions",
     "main/markets",
     "main/events",
+    "main/market_history",
+    "main/event_history",
     "main/positions",
     "main/wallets",
     "main/coverage",
