@@ -25,3 +25,13 @@ def test_small_measurements_agree_with_their_baselines() -> None:
         "profit as sync leaves the ledger",
         "average cost",
     }
+
+
+@pytest.mark.long
+def test_the_breakdown_is_measured_beside_plain_profit() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", "--rows", "60000", "breakdown"],
+        cwd=PROJECT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert sum("polars, plain P&L" in line for line in run.stdout.splitlines()) == 5
