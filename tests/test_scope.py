@@ -49,15 +49,18 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+OF_OTHERS = ("skill", "mark_value", "mark")
+
+
 def part_of(workspace: Workspace, wallet: str) -> list[Any]:
     document = without_skill(workspace.wallet(wallet).document)
     return [document, *(workspace.sql(query.format(wallet)).document["rows"] for query in OWN)]
 
 
 def without_skill(value: Any) -> Any:
-    """The document without what compares a wallet with all others, who are not in a ledger of one."""
+    """The document without what rests on the fills of all others, who are not in a ledger of one."""
     if isinstance(value, dict):
-        return {key: without_skill(entry) for key, entry in value.items() if key != "skill"}
+        return {key: without_skill(entry) for key, entry in value.items() if key not in OF_OTHERS}
     return [without_skill(entry) for entry in value] if isinstance(value, list) else value
 
 

@@ -66,7 +66,7 @@ class Sums:
 
     def take(self, mask: Any) -> Sums:
         """The rows where `mask` is true."""
-        return Sums(self.table.filter(pa.array(mask)))
+        return Sums(self.table.filter(pa.array(mask, pa.bool_())))
 
 
 def trading_sums(database: Database, account: int | None = None) -> Sums:
