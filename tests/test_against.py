@@ -186,6 +186,7 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     ("cause", "by_category"), [*((cause, True) for cause in LEFT_OUT), ("fees", False), ("conversions", False)]
 )
+@pytest.mark.long
 def test_what_was_left_out_is_named(
     workspace: Workspace, truth: Truth, tmp_path: Path, cause: str, by_category: bool
 ) -> None:

@@ -278,6 +278,7 @@ def test_a_ledger_held_by_another_run(half: Path, tmp_path: Path) -> None:
     assert run(url, workspace, *SQL).returncode == 0
 
 
+@pytest.mark.long
 def test_a_ledger_that_another_program_has_open(half: Path, whole: Path, url: str, tmp_path: Path) -> None:
     workspace = copy_of(half, tmp_path)
     code = (
@@ -388,6 +389,7 @@ def test_a_ledger_keeps_to_what_it_was_begun_with(half: Path, whole: Path, url: 
     assert_equal_ledgers(exports(workspace), exports(whole))
 
 
+@pytest.mark.long
 def test_wrong_settings_before_the_first_block_bind_nobody(whole: Path, url: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -412,6 +414,7 @@ STEPS = {
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in {"lowered", "island"} else long) for name in STEPS]
 )
+@pytest.mark.long
 def test_earlier_blocks_that_come_later(name: str, whole: Path, url: str, tmp_path: Path) -> None:
     for first, last in STEPS[name]:
         chain = {"from_block": first} if last is None else {"from_block": first, "to_block": last}
@@ -424,6 +427,7 @@ def test_earlier_blocks_that_come_later(name: str, whole: Path, url: str, tmp_pa
         assert workspace.verify().document["ok"] is True
 
 
+@pytest.mark.long
 def test_sums_that_were_folded_count_earlier_blocks_too(whole: Path, url: str, tmp_path: Path) -> None:
     from polyledger.store.database import Database
     from polyledger.sync.compaction import fold_holdings
@@ -570,6 +574,7 @@ def test_a_disk_that_fills_up_again_and_again(disk: SmallDisk, whole: Path, url:
 # --- evidence of the chain
 
 
+@pytest.mark.long
 def test_raw_answers_of_the_chain_are_kept_on_request(whole: Path, url: str, tmp_path: Path) -> None:
     from polyledger.store.evidence import evidence_path, read_body
 

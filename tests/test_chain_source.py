@@ -206,6 +206,7 @@ def test_stopping_early_ends_the_requests() -> None:
         (-32000, "something went wrong"),
     ],
 )
+@pytest.mark.long
 def test_a_node_limited_to_ten_blocks(code: int, message: str) -> None:
     def on_call(method: str, params: list[Any]) -> Any:
         if method == "eth_getLogs":

@@ -127,6 +127,7 @@ def test_a_reader_that_goes_away_is_no_error(arguments: list[str]) -> None:
         assert process.wait(timeout=10) == 0
 
 
+@pytest.mark.long
 def test_no_color_is_honoured(tmp_path: Path) -> None:
     forced = {**CLOSED, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
     assert "\x1b[3" in run("-w", tmp_path, "doctor", **forced).stdout

@@ -132,7 +132,9 @@ def test_explain_a_condition(workspace: Path, demo: dict[str, Any]) -> None:
     assert run("-w", workspace, "explain", condition).returncode == 0
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize(
+    "ending", ["parquet", *(pytest.param(ending, marks=pytest.mark.long) for ending in ("csv", "jsonl"))]
+)
 def test_an_export_never_overwrites_without_force(workspace: Path, tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"fills.{ending}"
     exported = document(workspace, "export", "fills", "--out", file)
@@ -197,6 +199,7 @@ def test_no_endpoint_is_exit_code_75(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.long
 def test_an_interrupted_sync_says_what_is_saved_and_what_goes_on(tmp_path: Path, number: signal.Signals) -> None:
     from polyledger.replica import parse_faults
 

@@ -368,6 +368,7 @@ def test_a_workspace_with_a_very_long_path(ledger: Path, tmp_path: Path) -> None
         assert Door(deep).sql("SELECT count(*) AS n FROM fills").to_pylist() == [{"n": 2000}]
 
 
+@pytest.mark.long
 def test_an_answer_cut_off_by_the_end_of_the_run_comes_from_the_file(ledger: Path) -> None:
     """The query outlasts the run; the client asks again, finds the ledger free, and reads it itself."""
     slow = "SELECT count(*) AS n, sum(sleep_ms(30)) AS s FROM (SELECT unnest(range(60)) AS i)"
@@ -469,6 +470,7 @@ def test_a_run_reports_to_watch_status_file_and_log(tmp_path: Path) -> None:
     assert lines_of_log[-1]["run_id"] == report["run_id"]
 
 
+@pytest.mark.long
 def test_stopping_to_watch_leaves_the_run_alone(slow_url: str, tmp_path: Path) -> None:
     stats(slow_url, reset=True)
     with start(tmp_path, slow_url) as writer:
@@ -486,6 +488,7 @@ def test_stopping_to_watch_leaves_the_run_alone(slow_url: str, tmp_path: Path) -
     assert json.loads((tmp_path / "status.json").read_text())["run"]["state"] == "interrupted"
 
 
+@pytest.mark.long
 def test_retries_and_refusals_are_logged_without_secrets(tmp_path: Path) -> None:
     faults = {"rpc": {}, "http": {"error_share": 0.0}}
     del faults

@@ -173,6 +173,7 @@ def test_trades_on_chain_that_a_file_lacks_are_a_gap(folder: Path, tmp_path: Pat
         database.close()
 
 
+@pytest.mark.long
 def test_the_commands_print_documents_and_text_that_fits(imported: Path) -> None:
     for arguments in (["gaps"], ["gaps", "--by", "source"], ["gaps", "--limit", "3"]):
         done = run("-w", imported, *arguments)

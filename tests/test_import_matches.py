@@ -147,6 +147,7 @@ def test_a_row_without_token_and_amounts_is_left_alone_where_its_transaction_hol
     assert found[1]["token_id"] == outcome["token_id"]
 
 
+@pytest.mark.long
 def test_what_is_imported_first_is_matched_when_the_chain_comes_in_and_not_built_twice(
     url: str, tmp_path: Path
 ) -> None:

@@ -393,6 +393,7 @@ def test_value_is_shares_times_price_rounded_half_to_even(pairs: list[tuple[int,
     assert value_of(shares, prices).tolist() == wanted
 
 
+@pytest.mark.long
 def test_a_killed_import_leaves_no_half_file_and_the_same_command_finishes(tmp_path: Path) -> None:
     ledger, file = tmp_path / "ledger", tmp_path / "many.parquet"
     count = 600_000

@@ -85,7 +85,13 @@ def figures(database: Database) -> Any:
     return everyone, positions
 
 
-@pytest.mark.parametrize(("ids", "verdict"), [("token", "proven"), ("condition", "claimed"), ("slug", "claimed")])
+@pytest.mark.parametrize(
+    ("ids", "verdict"),
+    [
+        ("token", "proven"),
+        *(pytest.param(*ids, marks=pytest.mark.long) for ids in (("condition", "claimed"), ("slug", "claimed"))),
+    ],
+)
 def test_wherever_fills_come_from_the_figures_are_the_same(database: Database, ids: str, verdict: str) -> None:
     expected = figures(database)
     trades = coverage(database)["trades"]

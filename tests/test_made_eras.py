@@ -210,6 +210,7 @@ def test_pusd_splits_merges_and_redemptions_belong_to_the_wallet(tmp_path: Path)
 # Place 2, the transfer out of the vault that backs pUSD, cannot be missed: the vault is no contract of the set, and
 # pUSD and its backing settle through one clearing account.
 @pytest.mark.parametrize("missing", [0, 1, 3, 4, 5, 6])
+@pytest.mark.long
 def test_a_log_missing_from_a_pusd_split_is_found(tmp_path: Path, missing: int) -> None:
     split = split_with_pusd(ALICE, 1_000_000)
     with ledger_of(

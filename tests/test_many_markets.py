@@ -149,6 +149,7 @@ def test_missing_markets_are_asked_for_in_full_batches_within_the_documented_lim
 
 
 @pytest.mark.parametrize("conditions", SIZES)
+@pytest.mark.long
 def test_missing_tokens_are_told_by_their_siblings_and_by_whoever_is_free(
     conditions: int, worlds: Path, tmp_path: Path
 ) -> None:

@@ -164,6 +164,7 @@ def test_market_services_may_be_switched_off_and_come_later(plain: dict[str, byt
     "gamma",
     [pytest.param("{url}/nowhere", id="wrong"), pytest.param("http://127.0.0.1:1", id="unreachable", marks=long)],
 )
+@pytest.mark.long
 def test_a_market_service_that_fails_makes_the_run_partial(gamma: str, plain: dict[str, bytes], tmp_path: Path) -> None:
     with replica_of(world_of()) as url:
         environment = {

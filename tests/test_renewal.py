@@ -29,7 +29,7 @@ def age(file: Path) -> None:
         connection.execute("UPDATE meta.settings SET value = 'of another version' WHERE name = 'views'")
 
 
-@pytest.mark.parametrize("scope", [None, "wallet"])
+@pytest.mark.parametrize("scope", [None, pytest.param("wallet", marks=pytest.mark.long)])
 def test_views_of_another_version_are_renewed_by_whoever_opens_the_ledger(scope: str | None, tmp_path: Path) -> None:
     wallet = "0xff863271d085713d681af7eac0711e637deaa039"
     with replica_of(world_of()) as url, workspace_at(tmp_path, url) as workspace:

@@ -228,6 +228,7 @@ def test_a_run_killed_between_the_roll_back_and_the_new_blocks(
     assert_equal_ledgers(held(tmp_path), undisturbed)
 
 
+@pytest.mark.long
 def test_a_chain_that_stayed_is_not_taken_back(url: str, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     for head in (FIRST_BLOCK + 100, FIRST_BLOCK + 101, FIRST_BLOCK + 400, LAST):
         control(url, reorg=None, head=head)

@@ -144,6 +144,7 @@ def test_three_wallets_of_a_busy_node_cost_a_fraction(faults: dict[str, Any], tm
     assert sum(logs for name, (_, logs) in figures.items() if name != "everything") == everything[1]
 
 
+@pytest.mark.long
 def test_a_late_start_says_what_it_cannot_check_and_is_completed_later(full: Path, tmp_path: Path) -> None:
     world = world_of()
     first, last = (int(world.blocks[number].timestamp, 16) for number in (52_000_200, 52_000_450))
@@ -163,6 +164,7 @@ def test_a_late_start_says_what_it_cannot_check_and_is_completed_later(full: Pat
     assert_equal_ledgers(exports(full), exports(tmp_path))
 
 
+@pytest.mark.long
 def test_a_node_without_receipts_is_asked_for_the_blocks(full: Path, tmp_path: Path) -> None:
     faults = {"rpc": {"missing_methods": ["eth_getTransactionReceipt", "eth_getBlockReceipts"]}}
     with replica_of(world_of()) as url, workspace_at(full, url) as whole:

@@ -446,6 +446,7 @@ def test_a_strategy_that_would_trade_live_is_refused_before_anything_is_done(cop
     assert not (copy / "watchlist.jsonl").exists()
 
 
+@pytest.mark.long
 def test_a_broker_of_ones_own_is_given_orders_with_their_category_once(copy: Path, url: str) -> None:
     (copy / "strategies.toml").write_text(LIVE)
     allowed = {"autonomous_trading_enabled": True, "broker": "tests.recording_broker:make"}

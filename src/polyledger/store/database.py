@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import functools
+import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -262,18 +265,30 @@ def _create(path: Path) -> None:
     folder = path.parent / ".new-ledger"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    # Under the same file name, because DuckDB names the database after it.
-    connection = duckdb.connect(str(folder / path.name))
     try:
-        connection.execute("\n".join([*schema_texts(), *view_texts()]))
-        connection.execute("INSERT INTO meta.settings VALUES (?, ?)", [SETTING, models_digest()])
-        connection.execute("INSERT INTO meta.format VALUES (?, ?)", [FORMAT_VERSION, __version__])
-        connection.execute("CHECKPOINT")
-        connection.close()
+        with (folder / path.name).open("wb") as file:
+            file.write(_empty_ledger(path.name))
+            file.flush()
+            os.fsync(file.fileno())
         log = path.with_name(f"{path.name}.wal")
         if log.exists():  # of a ledger that somebody took away; DuckDB would take it for ours
             log.replace(log.with_name(f"{log.name}.old"))
         (folder / path.name).replace(path)
     finally:
-        connection.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache
+def _empty_ledger(name: str) -> bytes:
+    """The file of a ledger without rows. Making the views takes half a second: who opens many ledgers pays it once."""
+    with tempfile.TemporaryDirectory(prefix="polyledger-") as folder:
+        file = Path(folder) / name  # DuckDB names the database after the file
+        connection = duckdb.connect(str(file))
+        try:
+            connection.execute("\n".join([*schema_texts(), *view_texts()]))
+            connection.execute("INSERT INTO meta.settings VALUES (?, ?)", [SETTING, models_digest()])
+            connection.execute("INSERT INTO meta.format VALUES (?, ?)", [FORMAT_VERSION, __version__])
+            connection.execute("CHECKPOINT")
+        finally:
+            connection.close()
+        return file.read_bytes()
