@@ -58,8 +58,10 @@ def _measure(world: Path, name: str) -> Figure:
 def own_scan(url: str, first: int, last: int) -> dict[str, float]:
     """Syncs a new workspace; everything it says it did is checked, the checks of the books outside of the time."""
     import polyledger
+    import polyledger.sync.run
     from polyledger.config import load_settings
 
+    # Reading the code is not scanning, so it has been loaded; a new ledger and all that a run ends with count.
     folder = scratch("workspace")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
