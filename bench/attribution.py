@@ -17,7 +17,7 @@ from polyledger.ledger.import_matches import match_imports
 from polyledger.store.attribution import attribute
 from polyledger.store.database import Database
 
-MEMORY_LIMIT = "4GB"  # of the engine; what lies outside of it stays below two more
+MEMORY_LIMIT = "3GB"  # of the engine; what lies outside of it stays below three more
 BASELINE_ROWS = 20_000_000  # beyond that the baseline is measured at this size, and multiplied
 COVERAGE = "SELECT measure, total, condition, pending FROM coverage ORDER BY measure"
 _SQL = Path(__file__).parent / "sql"
