@@ -6,11 +6,10 @@ the rows; then the mapping of tokens arrives, and everything is attributed.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
-from bench.data import scratch
+from bench.data import scratch_folder
 from bench.figures import Figure, isolated, progress, timed, timed_with_processor
 from bench.synthetic import connect
 from polyledger.ledger.import_matches import match_imports
@@ -26,13 +25,8 @@ _CHUNK = 20_000_000
 
 def measure(rows: int) -> list[Figure]:
     """Seconds from each arrival until figures show it; the synthetic files are removed afterwards."""
-    folder = scratch("attribution")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
+    with scratch_folder("attribution") as folder:
         return _measure(rows, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _measure(rows: int, folder: Path) -> list[Figure]:

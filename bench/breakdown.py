@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from bench.data import scratch
+from bench.data import scratch_folder
 from bench.figures import Figure, Outcome, isolated, progress, timed_with_processor
 from bench.profit import MEMORY_LIMIT, export_columns, polars_profit
 from bench.synthetic import build, connect
@@ -24,13 +24,8 @@ _SHOWN = 20
 
 def measure(rows: int) -> list[Figure]:
     """Rankings by profit and by skill, now and as of the middle of the ledger, and one wallet by week."""
-    folder = scratch("breakdown")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
+    with scratch_folder("breakdown") as folder:
         return _measure(rows, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _measure(rows: int, folder: Path) -> list[Figure]:

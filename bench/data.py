@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -26,3 +29,15 @@ def scratch(name: str) -> Path:
     """A path in the scratch folder, which exists afterwards."""
     SCRATCH.mkdir(exist_ok=True)
     return SCRATCH / name
+
+
+@contextmanager
+def scratch_folder(name: str) -> Iterator[Path]:
+    """An empty folder in the scratch folder, which is gone at the end with all that was written into it."""
+    folder = scratch(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

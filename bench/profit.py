@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
-from bench.data import scratch
+from bench.data import scratch_folder
 from bench.figures import Figure, Outcome, isolated, progress, timed_with_processor
 from bench.synthetic import build, build_long, connect, fold
 
@@ -32,13 +31,8 @@ _SUMS = (
 
 def measure(rows: int) -> list[Figure]:
     """Coverage and profit from the fills, and profit from the sums that sync keeps; all files are removed."""
-    folder = scratch("profit")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
+    with scratch_folder("profit") as folder:
         return _measure(rows, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _measure(rows: int, folder: Path) -> list[Figure]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.data import recorded_world, scratch
+from bench.data import recorded_world, scratch, scratch_folder
 from bench.figures import Figure, isolated, progress, timed
 from bench.plain import scan_plainly
 from bench.world import generate, span
@@ -62,20 +61,17 @@ def own_scan(url: str, first: int, last: int) -> dict[str, float]:
     from polyledger.config import load_settings
 
     # Reading the code is not scanning, so it has been loaded; a new ledger and all that a run ends with count.
-    folder = scratch("workspace")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    settings = load_settings(
-        folder,
-        {
-            "chain": {"rpc_url": f"{url}/rpc", "from_block": first, "to_block": last, "requests_per_10s": 100_000},
-            "gamma": {"enabled": False},
-            "clob": {"enabled": False},
-            "data_api": {"enabled": False},
-            "subgraph": {"enabled": False},
-        },
-    )
-    try:
+    with scratch_folder("workspace") as folder:
+        settings = load_settings(
+            folder,
+            {
+                "chain": {"rpc_url": f"{url}/rpc", "from_block": first, "to_block": last, "requests_per_10s": 100_000},
+                "gamma": {"enabled": False},
+                "clob": {"enabled": False},
+                "data_api": {"enabled": False},
+                "subgraph": {"enabled": False},
+            },
+        )
         with polyledger.open(folder, settings=settings) as workspace:
             document, seconds = timed(workspace.sync)
             assert document["state"] == "done", document
@@ -83,8 +79,6 @@ def own_scan(url: str, first: int, last: int) -> dict[str, float]:
             assert verdict["ok"], [check for check in verdict["checks"] if check["status"] == "failed"]
             size = (folder / "ledger.duckdb").stat().st_size
             return {"seconds": seconds, "logs": _logs_in(workspace), "bytes": size}
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _logs_in(workspace: object) -> int:

@@ -34,3 +34,8 @@ needs_bigworld = pytest.mark.skipif(
     not (BIGWORLD_LOGS.is_file() and BIGWORLD_TRUTH.is_file()), reason="shared data is absent: bigworld"
 )
 needs_real_records = pytest.mark.skipif(not REAL.is_dir(), reason="shared data is absent: real records")
+WORLDS_WITH_TRUTH = [
+    pytest.param((DEVWORLD_LOGS, DEVWORLD_TRUTH), id="devworld"),
+    pytest.param((BIGWORLD_LOGS, BIGWORLD_TRUTH), id="bigworld", marks=[pytest.mark.long, needs_bigworld]),
+]
+"""Recorded worlds (logs, truth) for fixtures that take one after the other."""

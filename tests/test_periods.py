@@ -17,7 +17,7 @@ from polyledger.store.database import Database
 from polyledger.sync.compaction import fold_holdings
 from polyledger.workspace import Workspace
 from tests.brute_force import Ledger, read
-from tests.paths import BIGWORLD_LOGS, BIGWORLD_TRUTH, DEVWORLD_LOGS, DEVWORLD_TRUTH, needs_bigworld
+from tests.paths import BIGWORLD_LOGS, WORLDS_WITH_TRUTH
 from tests.test_truth import AMOUNTS, _check_figures, micro
 from tests.worlds import document_of, replica_of, workspace_at, world_of
 
@@ -64,13 +64,7 @@ class Case:
         return self.moments()[3]
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param((DEVWORLD_LOGS, DEVWORLD_TRUTH), id="devworld"),
-        pytest.param((BIGWORLD_LOGS, BIGWORLD_TRUTH), id="bigworld", marks=[pytest.mark.long, needs_bigworld]),
-    ],
-)
+@pytest.fixture(scope="module", params=WORLDS_WITH_TRUTH)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     logs, truth = request.param
     folder = tmp_path_factory.mktemp("periods")

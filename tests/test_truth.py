@@ -14,7 +14,7 @@ import pytest
 
 from polyledger.workspace import Workspace
 from tests.brute_force import Ledger, Wallet
-from tests.paths import BIGWORLD_LOGS, BIGWORLD_TRUTH, DEVWORLD_LOGS, DEVWORLD_TRUTH, needs_bigworld
+from tests.paths import BIGWORLD_LOGS, WORLDS_WITH_TRUTH
 from tests.worlds import document_of, replica_of, workspace_at, world_of
 
 AMOUNTS = ("realized_pnl", "cash_flow", "settled_value", "transferred_value", "low", "high", "volume")
@@ -45,13 +45,7 @@ class Case:
         self.finals = {a.lower(): final for a, final in self.truth["final"].items() if a.lower() != operator}
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param((DEVWORLD_LOGS, DEVWORLD_TRUTH), id="devworld"),
-        pytest.param((BIGWORLD_LOGS, BIGWORLD_TRUTH), id="bigworld", marks=[pytest.mark.long, needs_bigworld]),
-    ],
-)
+@pytest.fixture(scope="module", params=WORLDS_WITH_TRUTH)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     logs, truth = request.param
     folder = tmp_path_factory.mktemp("ledger")

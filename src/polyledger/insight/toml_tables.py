@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, get_args
@@ -71,20 +71,26 @@ Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
 
-def read_toml(file: Path, model: type[File]) -> File:
-    """What a file says.
+def read_text(file: Path) -> str | None:
+    """The text of a file, None where there is none.
 
     Raises:
-        ConfigurationError: it cannot be read, or does not say what `model` takes; names file, line and key.
+        ConfigurationError: it cannot be read.
     """
+    if not file.exists():
+        return None
     try:
-        return parse_toml(file.read_text(encoding="utf-8"), str(file), model)
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} cannot be read: {error}", "Check the file and its permissions") from error
 
 
 def parse_toml(text: str, origin: str, model: type[File]) -> File:
-    """As `read_toml`, of a text; `origin` is its name in messages."""
+    """What a TOML text says; `origin` is its name in messages.
+
+    Raises:
+        ConfigurationError: it does not say what `model` takes; names origin, line and key.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -103,6 +109,28 @@ def complaint(text: str, origin: str, place: Sequence[str | int], what: str, nex
     names = [part for part in place if isinstance(part, str)]
     key = names[-1] if names else ""
     return ConfigurationError(f"{origin}, line {_line(text, place)}, key '{key}': {what}", next_step)
+
+
+def check_categories(
+    named: Iterable[Collection[str] | None], known: Collection[str], *, text: str, origin: str, heading: str
+) -> None:
+    """Refuse a category that does not exist, so that a misspelt one cannot stay silent for ever.
+
+    Args:
+        named: the categories of each ``[[heading]]`` in the order of the file, None where it names none.
+        known: the categories there are.
+        text, origin, heading: of the file, for the message.
+
+    Raises:
+        ConfigurationError: names line and key, and the categories there are.
+    """
+    for index, categories in enumerate(named):
+        for category in categories or ():
+            if category not in known:
+                raise complaint(
+                    text, origin, (heading, index, "categories"),
+                    f"there is no category {category!r}", f"There are {', '.join(sorted(known))}",
+                )  # fmt: skip
 
 
 def _said(found: Any, model: type[BaseModel]) -> tuple[list[str | int], str, str]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-import anyio
 import msgspec
 
 from polyledger.domain.errors import SchemaMismatchError, SourceError, UpstreamUnavailableError
@@ -211,23 +210,3 @@ def require_fields(source: str, rows: Sequence[Any], fields: Sequence[str], leas
                 f"{source} sent {len(rows)} rows, and the field {name!r} is missing or null in every one",
                 "The API has probably changed; nothing of this answer was used",
             )
-
-
-async def all_of(jobs: Sequence[Callable[[], Awaitable[ResultT]]]) -> list[ResultT]:
-    """The results of all jobs, run at the same time, in the order given. The first error ends the rest."""
-    results: dict[int, ResultT] = {}
-    errors: list[Exception] = []
-
-    async def run(index: int, job: Callable[[], Awaitable[ResultT]], scope: anyio.CancelScope) -> None:
-        try:
-            results[index] = await job()
-        except Exception as error:  # raised again below as itself, not as a group
-            errors.append(error)
-            scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        for index, job in enumerate(jobs):
-            group.start_soon(run, index, job, group.cancel_scope)
-    if errors:
-        raise errors[0]
-    return [results[index] for index in range(len(jobs))]

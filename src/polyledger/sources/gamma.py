@@ -35,7 +35,6 @@ PAGE_LIMIT: Final = 100
 """Rows per page, the most that the service gives; asked for explicitly, because its default is below a batch."""
 LONGEST_ADDRESS: Final = 8_000
 """Bytes of path and query that a request may have; the service refuses more than about 8 KB with status 414."""
-_ADDRESS_TOO_LONG: Final = 414
 _MARKETS_PER_10S: Final = 300
 _EVENTS_PER_10S: Final = 500
 _TELLING_ROWS: Final = 5

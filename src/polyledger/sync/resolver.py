@@ -329,19 +329,7 @@ def _query(kind: str, keys: Sequence[str]) -> str:
 
 
 def _attribution(kind: str, row: Mapping[str, Any]) -> Attribution:
-    names = (
-        "token",
-        "condition",
-        "outcome_index",
-        "outcome",
-        "market",
-        "slug",
-        "event",
-        "category",
-        "verdict",
-        "source",
-    )
-    values = {name: row[name] for name in names}
+    values = {name: row[name] for name in _VALUES}
     if row["condition"] is not None:
         return Attribution(kind, row["key"], **values, state="attributed")
     ended = row["tries"] is not None and row["next_try"] is None

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, model_validator
 
 from polyledger.domain.amounts import MICRO, amount_text
-from polyledger.domain.errors import ConfigurationError
 from polyledger.domain.scope import read_wallets
 from polyledger.insight.toml_tables import (
     Address,
@@ -25,8 +24,10 @@ from polyledger.insight.toml_tables import (
     Text,
     Texts,
     TomlTable,
+    check_categories,
     complaint,
     parse_toml,
+    read_text,
 )
 
 RULES_FILE: Final = "signals.toml"
@@ -132,13 +133,13 @@ class Rules:
         Raises:
             ConfigurationError: names line and key, and the categories there are.
         """
-        for index, rule in enumerate(self.rules):
-            for category in rule.categories or ():
-                if category not in known:
-                    raise complaint(
-                        self.text, self.origin, ("rule", index, "categories"),
-                        f"there is no category {category!r}", f"There are {', '.join(sorted(known))}",
-                    )  # fmt: skip
+        check_categories(
+            (rule.categories for rule in self.rules),
+            known,
+            text=self.text,
+            origin=self.origin,
+            heading="rule",
+        )
 
 
 def load_rules(workspace: Path) -> Rules | None:
@@ -148,13 +149,8 @@ def load_rules(workspace: Path) -> Rules | None:
         ConfigurationError: see `parse_rules`.
     """
     file = workspace / RULES_FILE
-    if not file.exists():
-        return None
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}", "Check the file and its permissions") from error
-    return parse_rules(text, str(file), workspace)
+    text = read_text(file)
+    return None if text is None else parse_rules(text, str(file), workspace)
 
 
 def parse_rules(text: str, origin: str, folder: Path) -> Rules:

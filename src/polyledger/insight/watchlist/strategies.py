@@ -11,9 +11,20 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, model_validator
 
 from polyledger.domain.amounts import MICRO
-from polyledger.domain.errors import ConfigurationError
 from polyledger.insight.signals.rules import Rule, Rules
-from polyledger.insight.toml_tables import Count, Micro, Name, Seconds, Share, Texts, TomlTable, complaint, parse_toml
+from polyledger.insight.toml_tables import (
+    Count,
+    Micro,
+    Name,
+    Seconds,
+    Share,
+    Texts,
+    TomlTable,
+    check_categories,
+    complaint,
+    parse_toml,
+    read_text,
+)
 
 STRATEGIES_FILE: Final = "strategies.toml"
 
@@ -128,13 +139,13 @@ class Strategies:
         Raises:
             ConfigurationError: names line and key, and the categories there are.
         """
-        for index, strategy in enumerate(self.strategies):
-            for category in strategy.categories or ():
-                if category not in known:
-                    raise complaint(
-                        self.text, self.origin, ("strategy", index, "categories"),
-                        f"there is no category {category!r}", f"There are {', '.join(sorted(known))}",
-                    )  # fmt: skip
+        check_categories(
+            (strategy.categories for strategy in self.strategies),
+            known,
+            text=self.text,
+            origin=self.origin,
+            heading="strategy",
+        )
 
 
 def load_strategies(workspace: Path, rules: Rules) -> Strategies | None:
@@ -144,13 +155,8 @@ def load_strategies(workspace: Path, rules: Rules) -> Strategies | None:
         ConfigurationError: see `parse_strategies`.
     """
     file = workspace / STRATEGIES_FILE
-    if not file.exists():
-        return None
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}", "Check the file and its permissions") from error
-    return parse_strategies(text, str(file), rules)
+    text = read_text(file)
+    return None if text is None else parse_strategies(text, str(file), rules)
 
 
 def parse_strategies(text: str, origin: str, rules: Rules) -> Strategies:
