@@ -128,8 +128,11 @@ def test_a_renamed_category_moves_everything_and_both_names_are_kept(database: D
     writer = ClaimWriter(database, tmp_path / "evidence", "run", CONTRACTS)
     ids = [f"0x{hashlib.sha256(name).hexdigest()}" for name in (b"first", b"second")]
 
-    def named(category: str, conditions: list[str], *, closed: bool = False) -> None:
-        event = EventRecord("gamma", "9", "vote", "The vote", category=category, series_slug="votes", start_date=TIME)
+    def named(category: str, conditions: list[str], *, closed: bool = False, parent: str | None = None) -> None:
+        event = EventRecord(
+            "gamma", "9", "vote", "The vote", category=category, series_slug="votes", start_date=TIME,
+            parent_event_id=parent,
+        )  # fmt: skip
         for number, condition in enumerate(conditions, 1):
             say(writer, "gamma", condition, event=event, market_id=str(number), closed=closed, end_date=TIME)
 
@@ -148,10 +151,14 @@ def test_a_renamed_category_moves_everything_and_both_names_are_kept(database: D
     assert (event, markets, start) == ("Elections", 2, TIME)
     versions = database.query("SELECT category, answers, version FROM event_history ORDER BY version")
     assert versions == [("Politics", 4, 1), ("Elections", 1, 2)]
+    named("Elections", ids[:1], closed=True, parent="4")
+    named("Elections", ids[:1])  # an answer that does not name the parent takes nothing back
+    assert database.query("SELECT parent_event_id, parent_title FROM events") == [("4", None)]
     document = explain(database, ids[0], CONTRACTS)
-    assert [row["category"] for row in document["event_history"]] == ["Politics", "Elections"]
-    assert [(row["closed"], row["answers"]) for row in document["history"]] == [(False, 1), (True, 2)]
-    first, second = document["event_history"]
+    assert [row["category"] for row in document["event_history"]] == ["Politics", *["Elections"] * 3]
+    assert [row["parent_event_id"] for row in document["event_history"]] == [None, None, "4", None]
+    assert [(row["closed"], row["answers"]) for row in document["history"]] == [(False, 1), (True, 3), (False, 1)]
+    first, second = document["event_history"][:2]
     assert first["first_observed"] <= first["last_observed"] <= second["first_observed"]
 
 

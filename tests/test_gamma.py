@@ -327,6 +327,7 @@ def test_events_come_with_their_tags_in_both_states() -> None:
             "closed": False,
             "tags": [{"slug": "nba"}],
             "series": [{"slug": "weekly"}],
+            "parentEventId": 4,
             "markets": [{"id": "1"}],
         },
     }
@@ -345,7 +346,15 @@ def test_events_come_with_their_tags_in_both_states() -> None:
     answers = in_order(answers, ["6", "5", "7"])
     assert [one.state for one in answers] == [Lookup.FOUND, Lookup.FOUND, Lookup.NOT_FOUND]
     assert answers[0].record == EventRecord(
-        "gamma", "6", "six", "Six", tags=("nba",), series_slug="weekly", closed=False, market_ids=("1",)
+        "gamma",
+        "6",
+        "six",
+        "Six",
+        tags=("nba",),
+        series_slug="weekly",
+        closed=False,
+        market_ids=("1",),
+        parent_event_id="4",
     )
     assert answers[1].record is not None
     assert answers[1].record.category == "Sports"

@@ -36,7 +36,7 @@ def signals(
 ) -> None:
     """Show what the rules in signals.toml have found in trades, newest first, and why each fired.
 
-    Rules are evaluated on new fills at the end of each sync, and over history with --replay.
+    Rules are evaluated on new fills at the end of each sync and import of logs, and over history with --replay.
     """
     from polyledger.cli import following_views
 
@@ -64,7 +64,7 @@ def watchlist(
 ) -> None:
     """Show what the strategies in strategies.toml made of signals: one entry per strategy and market.
 
-    Entries change at the end of each sync and of each signals --replay; watchlist.jsonl holds every change.
+    Entries change at the end of each sync, import of logs and signals --replay; watchlist.jsonl holds every change.
     """
     from polyledger.cli import following_views
 

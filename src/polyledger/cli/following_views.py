@@ -36,7 +36,7 @@ def signals(document: Document, width: int) -> Iterable[RenderableType]:
     for pair in document["overlaps"]:
         yield f"{pair['rules'][0]} and {pair['rules'][1]} overlap; one fill can fire both: {pair['on']}."
     if not document["signals"]:
-        yield "No signals yet. Rules see new fills at each sync; --replay FROM TO runs them over history."
+        yield "No signals yet. Rules see new fills at each sync and import; --replay FROM TO runs them over history."
         return
     for row in document["signals"]:
         yield ""

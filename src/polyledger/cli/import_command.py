@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from polyledger.cli.figures import count, seconds, shorten
+from polyledger.cli.following import could_not_follow
 from polyledger.cli.progress import ProgressReport
 from polyledger.cli.session import Session
 from polyledger.cli.wallet_views import plain_table
@@ -67,6 +68,8 @@ def import_files(
             take_in = {"trades": workspace.import_trades, "mapping": workspace.import_mapping}[kind]
             document = take_in(files, columns=columns, progress=progress)
     session.emit(document, imported)
+    if could_not_follow(session, document):
+        return 2
     return 0 if document["state"] == "done" else 1
 
 
@@ -109,6 +112,9 @@ def imported(document: Mapping[str, Any], width: int) -> Iterable[RenderableType
         if file["rejects"] and file["state"] == "imported":
             yield escape(f"{count(file['rejected'])} rows were not imported and are in {file['rejects']}")
             yield from (escape(f"  {shorten(reason, max(40, width - 2))}") for reason in file["reasons"])
+    fired = document.get("signals", {}).get("fired")
+    if fired:
+        yield f"New signals: {count(fired)}; polyledger signals shows them"
 
 
 def _logs(document: Mapping[str, Any]) -> Iterable[RenderableType]:

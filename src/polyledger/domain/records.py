@@ -92,6 +92,7 @@ class EventRecord:
     start_date: int | None = None
     end_date: int | None = None
     market_ids: tuple[str, ...] | None = None
+    parent_event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,16 @@ _HISTORY: Final = {
     "ORDER BY source, market_id, version",
     "event_history": "SELECT * FROM event_history WHERE event_id = $id ORDER BY source, version",
 }
+_PATH: Final = """
+WITH RECURSIVE path AS (
+    SELECT event_id, title, parent_event_id, [event_id] AS passed FROM book.event_names WHERE event_id = $id
+    UNION ALL
+    SELECT p.parent_event_id, e.title, e.parent_event_id, list_append(p.passed, p.parent_event_id)
+    FROM path AS p LEFT JOIN book.event_names AS e ON e.event_id = p.parent_event_id
+    WHERE p.parent_event_id IS NOT NULL AND NOT list_contains(p.passed, p.parent_event_id)
+)
+SELECT event_id AS event, title FROM path ORDER BY len(passed)
+"""
 _FIELDS: Final = ("market_id", "question", "slug", "event_id", "category")
 _FILLS: Final = "SELECT * FROM fills WHERE transaction_hash = $hash ORDER BY log_index"
 _LINES: Final = "SELECT * FROM journal WHERE transaction_hash = $hash ORDER BY log_index, account, asset, amount"
@@ -147,6 +157,8 @@ def _condition(database: Database, facts: Document) -> Document:
         # What was known when: one entry per version of what a source said.
         "history": _history(database, "history", facts["condition_id"]),
         "event_history": _history(database, "event_history", facts["event_id"]),
+        # The event of the market, then the event that is part of, and so on; a title is null where nobody told it.
+        "event_path": database.arrow(_PATH, {"id": facts["event_id"]}).to_pylist(),
         "resolution_claims": settled,
         "quarantines": database.arrow(_QUARANTINES, {"condition": key}).to_pylist(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -58,6 +58,7 @@ class Event:
     title: str
     category: str | None
     markets: tuple[MarketRecord, ...]
+    parent_event_id: str | None = None
 
     @property
     def neg_risk(self) -> bool:
@@ -107,7 +108,7 @@ class Catalogue:
         for event in self._events.values():
             visible = tuple(market for market in event.markets if self.is_visible(market))
             if visible:
-                found.append(Event(event.event_id, event.slug, event.title, event.category, visible))
+                found.append(replace(event, markets=visible))
         return found
 
     def event(self, event_id: str) -> Event | None:
@@ -116,7 +117,7 @@ class Catalogue:
         visible = () if known is None else tuple(market for market in known.markets if self.is_visible(market))
         if known is None or not visible:
             return None
-        return Event(known.event_id, known.slug, known.title, known.category, visible)
+        return replace(known, markets=visible)
 
     def is_visible(self, market: MarketRecord) -> bool:
         """Whether the market exists yet."""
@@ -228,6 +229,7 @@ def _events(markets: Iterable[MarketRecord]) -> list[Event]:
                 title=members[0].question if single else f"World event {event_id}",
                 category=members[0].category,
                 markets=tuple(members),
+                parent_event_id=members[0].parent_event_id,
             )
         )
     return events

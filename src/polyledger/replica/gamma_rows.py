@@ -117,7 +117,8 @@ class GammaRows:
         return row
 
     def _event_head(self, event: Event) -> Row:
-        return {
+        parent = {} if event.parent_event_id is None else {"parentEventId": int(event.parent_event_id)}
+        return parent | {
             "id": event.event_id,
             "ticker": event.slug,
             "slug": event.slug,

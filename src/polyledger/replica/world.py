@@ -61,6 +61,7 @@ class MarketRecord(msgspec.Struct, gc=False):
     neg_risk_market_id: str | None = None
     neg_risk_index: int | None = None
     fee_rate_bps: int = 0
+    parent_event_id: str | None = None
 
 
 class _Header(msgspec.Struct):

@@ -61,6 +61,10 @@ class Row:
             return value
         raise self.wrong(name, "a decimal number")
 
+    def optional_number_text(self, name: str) -> str | None:
+        """A decimal id, None when there is none."""
+        return None if self.fields.get(name) in (None, "") else self.number_text(name)
+
     def boolean(self, name: str) -> bool:
         """True or false, nothing else."""
         value = self.fields.get(name)

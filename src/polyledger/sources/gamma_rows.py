@@ -98,6 +98,7 @@ def _event(row: Row) -> EventRecord:
         start_date=row.optional_time("startDate"),
         end_date=row.optional_time("endDate"),
         market_ids=None if markets is None else tuple(market.number_text("id") for market in markets),
+        parent_event_id=row.optional_number_text("parentEventId"),
     )
 
 

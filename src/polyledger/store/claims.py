@@ -176,14 +176,16 @@ def add_events(connection: duckdb.DuckDBPyConnection, records: Sequence[tuple[Ev
             "source": record.source, "event_id": record.event_id, "title": record.title, "slug": record.slug,
             "category": record.category, "tags": record.tags, "series_slug": record.series_slug,
             "neg_risk_market_id": record.neg_risk_market_id, "closed": record.closed,
-            "start_time": record.start_date, "end_time": record.end_date, "evidence_id": evidence, "observed_at": now,
+            "start_time": record.start_date, "end_time": record.end_date, "parent_event_id": record.parent_event_id,
+            "evidence_id": evidence, "observed_at": now,
         }
         for record, evidence in records
     ]  # fmt: skip
     texts = dict.fromkeys(("source", "event_id", "title", "slug", "category"), pa.string())
     schema = pa.schema(
         [*texts.items(), ("tags", _TEXTS), ("series_slug", pa.string()), ("neg_risk_market_id", pa.string()),
-         ("closed", pa.bool_()), ("start_time", pa.int64()), ("end_time", pa.int64()), ("evidence_id", pa.int64()),
+         ("closed", pa.bool_()), ("start_time", pa.int64()), ("end_time", pa.int64()), ("parent_event_id", pa.string()),
+         ("evidence_id", pa.int64()),
          ("observed_at", pa.timestamp("us"))]
     )  # fmt: skip
     append(connection, "claim.events", pa.Table.from_pylist(rows, schema=schema))

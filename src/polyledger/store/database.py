@@ -26,7 +26,7 @@ from polyledger.domain.errors import (
 from polyledger.domain.version import __version__
 from polyledger.store.views import SETTING, models_digest, schema_texts, view_texts
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 # Progress is ours to show; DuckDB draws a bar of its own in notebooks and interactive sessions.
 _QUIET: Final = "SET enable_progress_bar = false"
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from polyledger.domain.errors import ConfigurationError, UsageError, WorkspaceEr
 from polyledger.domain.scope import moment
 from polyledger.insight.signals.evaluate import Window, evaluate_new, known_categories, replay
 from polyledger.insight.signals.rules import RULES_FILE, Rules, load_rules
+from polyledger.insight.signals.seen import begin
 from polyledger.insight.trading.brokers import STOP_FILE
 from polyledger.insight.watchlist.strategies import STRATEGIES_FILE, Strategies, load_strategies
 from polyledger.insight.watchlist.update import update
@@ -88,8 +90,15 @@ class LedgerFollowing(LedgerAccess):
         if rule is not None and rule not in names:
             raise UsageError(f"There is no rule {rule!r}", f"There are {', '.join(names)}")
 
-    def _follow(self, held: Holding, before: int, run_id: str) -> Document | None:
-        """After a run: evaluate the rules on what it brought. None without rules.
+    def _before(self, held: Holding) -> None:
+        """Before a run: rules begin with what it brings. What is wrong with them is said by `_follow`."""
+        with suppress(ConfigurationError):
+            rules = load_rules(self.path)
+            if rules is not None:
+                begin(held.database, [rule.definition() for rule in rules.rules])
+
+    def _follow(self, held: Holding, run_id: str, found_by: str) -> Document:
+        """After a run: evaluate the rules on what is new; {"signals": what came of it}, or nothing without rules.
 
         A mistake in the rules does not undo the run: it is what ``problem`` says.
         """
@@ -97,12 +106,14 @@ class LedgerFollowing(LedgerAccess):
         try:
             rules = load_rules(self.path)
             if rules is None:
-                return None
-            found = evaluate_new(held.database, rules, before=before, categories=self._categories(), run_id=run_id)
+                return {}
+            found = evaluate_new(
+                held.database, rules, categories=self._categories(), run_id=run_id, found_by=found_by
+            )  # fmt: skip
             found |= self._update_watchlist(held.database, rules)
         except (ConfigurationError, WorkspaceError) as error:
-            return {**found, "problem": str(error)}
-        return {**found, "problem": None}
+            return {"signals": {**found, "problem": str(error)}}
+        return {"signals": {**found, "problem": None}}
 
     def watchlist(self, *, strategy: str | None = None, state: str | None = None) -> Result:
         """What strategies made of signals: the polyledger.watchlist/1 document, what changed last first.

@@ -75,7 +75,7 @@ class LedgerWriting(LedgerFollowing):
             )
             held.state.run_id = run.report.run_id
             before = _counts(held.database)
-            last_tx = _last_fill(held.database)
+            self._before(held)
             report = run.execute()
             if not report.is_late:
                 evidence = self.path / EVIDENCE_FOLDER
@@ -85,10 +85,9 @@ class LedgerWriting(LedgerFollowing):
             covered = coverage(held.database)
             remember(held.database, report.run_id, "sync", covered)
             held.state.covered(covered)
-            followed = self._follow(held, last_tx, report.run_id)
+            followed = self._follow(held, report.run_id, "sync")
             held.state.finish(report.state)
-            document = report_document(report, brought, covered)
-            return document if followed is None else {**document, "signals": followed}
+            return report_document(report, brought, covered) | followed
 
     def import_trades(
         self,
@@ -134,13 +133,15 @@ class LedgerWriting(LedgerFollowing):
         """Import raw logs and block headers as chain data, with the checks of a scan; the polyledger.import/1 document.
 
         The blocks `from_block` … `to_block` (else from the first to the last with a log) count as scanned from then
-        on: the files must hold every log of the protocol's contracts in them.
+        on: the files must hold every log of the protocol's contracts in them. With rules in the workspace they are
+        evaluated on the new fills, as at the end of a sync, and the document has ``signals``.
 
         Raises:
             UnreadableFileError: a file cannot be read or is not sorted by block; whole ranges before that place stay.
             UsageError: the blocks or `columns` make no sense.
             ConfigurationError: the ledger was begun with other contracts.
         """
+        from polyledger.insight.skill import refresh_priors
         from polyledger.sync.log_imports import after_logs, log_import, logs_document
 
         began = time.monotonic()
@@ -148,10 +149,12 @@ class LedgerWriting(LedgerFollowing):
         self.init(self.path)
         with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
             work = log_import(held.database, self.settings, self.path, mapping=columns or {}, progress=held.progress)
+            self._before(held)
             reports = work.run([Path(file) for file in files], from_block, to_block)
             after_logs(held.database)
+            refresh_priors(held.database)
             self._after_import(held, work.run_id, reports)
-            return logs_document(work, reports, time.monotonic() - began)
+            return logs_document(work, reports, time.monotonic() - began) | self._follow(held, work.run_id, "import")
 
     def import_mapping(
         self,
@@ -180,7 +183,9 @@ class LedgerWriting(LedgerFollowing):
             )
             reports = work.run([Path(file) for file in files])
             self._after_import(held, work.run_id, reports)
-            return import_document(reports, MAPPING, time.monotonic() - began)
+            return import_document(reports, MAPPING, time.monotonic() - began) | self._follow(
+                held, work.run_id, "import"
+            )
 
     def _after_import(self, held: Holding, run_id: str, reports: Sequence[FileReport]) -> None:
         """The table of categories is in force from the first import on; what coverage came to is kept."""
@@ -247,10 +252,6 @@ class LedgerWriting(LedgerFollowing):
         with suppress(WorkspaceLockedError), self._holding("resolve", None) as held:
             run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}-resolve"
             asked.commit(ClaimWriter(held.database, self.path / EVIDENCE_FOLDER, run_id, contracts_of(self.settings)))
-
-
-def _last_fill(database: Database) -> int:
-    return int(database.query("SELECT coalesce(max(tx), -1) FROM chain.fills")[0][0])
 
 
 def _counts(database: Database) -> dict[str, int]:

@@ -15,10 +15,12 @@ import pyarrow as pa
 from polyledger.domain.amounts import MICRO
 from polyledger.domain.categories import UNCATEGORIZED, CategoryTable
 from polyledger.domain.ids import address_bytes
+from polyledger.domain.intervals import Interval
 from polyledger.insight.signals.reasons import reason
 from polyledger.insight.signals.rules import Rule, Rules
+from polyledger.insight.signals.seen import note_seen, unseen
 from polyledger.insight.signals.standings import PACKAGE, Ranking, standings
-from polyledger.insight.signals.stored import ensure_tables, evaluated_upto, note_evaluated, store
+from polyledger.insight.signals.stored import ensure_tables, store
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.sql import script
 
@@ -29,17 +31,16 @@ CREATE OR REPLACE TEMP TABLE signal_candidates (
     awaits VARCHAR[])
 """
 _SIZE: Final = "(CASE WHEN f.side = 0 THEN f.collateral - f.leftover ELSE f.collateral END)"
-_LAST_TX: Final = (1 << 62) - 1
+_LAST_BLOCK: Final = 1 << 46
 
 Progress = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which fills: transactions first … last, with block times since … until (seconds since 1970, UTC)."""
+    """Which fills: those of some blocks, with block times since … until (seconds since 1970, UTC)."""
 
-    first: int = 0
-    last: int = _LAST_TX
+    blocks: tuple[Interval, ...] = (Interval(0, _LAST_BLOCK),)
     since: int = 0
     until: int = 1 << 40
 
@@ -76,25 +77,28 @@ def replay(
 
 
 def evaluate_new(
-    database: Database, rules: Rules, *, before: int, categories: CategoryTable, run_id: str
+    database: Database, rules: Rules, *, categories: CategoryTable, run_id: str, found_by: str = "sync"
 ) -> dict[str, int]:
-    """Evaluate rules on the fills that came after those they were evaluated on last.
+    """Evaluate rules on the fills of blocks that they have not seen, see `seen.begin`.
 
     Args:
         database: the ledger, held.
         rules: all of the workspace.
-        before: the last transaction there was before this run; a rule that is new begins after it.
         categories: the table in force.
         run_id: who found the signals.
+        found_by: the command.
 
     Returns, raises: as `replay`.
     """
     rules.check_categories(known_categories(database, categories))
     ensure_tables(database)
-    upto = evaluated_upto(database)
-    windows = [Window(first=max(upto.get(rule.definition(), before) + 1, 0)) for rule in rules.rules]
+    definitions = [rule.definition() for rule in rules.rules]
+    blocks = unseen(database, definitions)
+    windows = [Window(blocks=tuple(blocks[definition])) for definition in definitions]
     ((head,),) = database.query("SELECT coalesce(max(timestamp), 0) FROM chain.blocks")
-    return _evaluate(database, rules.rules, windows, head=int(head), run_id=run_id, found_by="sync", progress=None)
+    found = _evaluate(database, rules.rules, windows, head=int(head), run_id=run_id, found_by=found_by, progress=None)
+    note_seen(database, definitions)
+    return found
 
 
 def _evaluate(
@@ -117,11 +121,7 @@ def _evaluate(
             _gather(cursor, index, rule, window, head)
         known = _standings(cursor, rules)
         found = [row for index, rule in enumerate(rules) for row in _fired(cursor, index, rule, known)]
-        ((last,),) = cursor.execute("SELECT coalesce(max(tx), -1) FROM chain.fills").fetchall()
-    counts = store(database, rules, found, found_by=found_by, run_id=run_id, now=dt.datetime.now(dt.UTC))
-    if found_by == "sync":
-        note_evaluated(database, [rule.definition() for rule in rules], int(last))
-    return counts
+    return store(database, rules, found, found_by=found_by, run_id=run_id, now=dt.datetime.now(dt.UTC))
 
 
 def _gather(cursor: duckdb.DuckDBPyConnection, index: int, rule: Rule, window: Window, head: int | None) -> None:
@@ -134,10 +134,14 @@ def _gather(cursor: duckdb.DuckDBPyConnection, index: int, rule: Rule, window: W
         "asks_tags": rule.tags is not None or rule.exclude_tags is not None,
     }
     text = script(PACKAGE, "candidates") + clauses
-    cursor.execute(
-        f"{text} AND f.tx BETWEEN $first AND $last AND b.timestamp BETWEEN $since AND $until",
-        {**parameters, "first": window.first, "last": window.last, "since": window.since, "until": window.until},
-    ).fetchall()
+    for blocks in window.blocks:
+        cursor.execute(
+            f"{text} AND f.tx BETWEEN $first AND $last AND b.timestamp BETWEEN $since AND $until",
+            {
+                **parameters, "since": window.since, "until": window.until,
+                "first": blocks.first << 16, "last": ((blocks.last + 1) << 16) - 1,
+            },
+        ).fetchall()  # fmt: skip
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE signal_awaiting AS SELECT tx, log_index FROM insight.signals "
         "WHERE definition = ? AND rule = ? AND state = 'awaiting' "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -18,8 +18,6 @@ from polyledger.store.sql import script
 
 PACKAGE: Final = "polyledger.insight.signals"
 Document = dict[str, Any]
-_MAY_CHANGE: Final = 1000 << 16
-"""The blocks, as transaction keys, that a reorg may still replace."""
 _SCHEMA: Final = pa.schema(
     [
         ("rule", pa.string()), ("definition", pa.string()), ("tx", pa.int64()), ("log_index", pa.int32()),
@@ -34,7 +32,7 @@ def has_tables(database: Database) -> bool:
     """Whether a rule was ever evaluated here."""
     ((found,),) = database.query(
         "SELECT count(*) FROM information_schema.tables "
-        "WHERE table_schema = 'insight' AND table_name = 'evaluated_fills'"
+        "WHERE table_schema = 'insight' AND table_name = 'evaluated_blocks'"
     )
     return bool(found)
 
@@ -44,35 +42,6 @@ def ensure_tables(database: Database) -> None:
     if not has_tables(database):
         with database.transaction() as connection:
             connection.execute(script(PACKAGE, "tables"))
-
-
-def evaluated_upto(database: Database) -> dict[str, int]:
-    """Definition of a rule → the last transaction it need not be evaluated on again."""
-    found = database.query("SELECT * FROM insight.evaluated_fills")
-    digests = {upto: _last_fills(database, upto) for upto in {int(row[1]) for row in found}}
-    return {
-        str(definition): int(upto) if digests[upto] == digest else int(upto) - _MAY_CHANGE
-        for definition, upto, digest in found
-    }
-
-
-def note_evaluated(database: Database, definitions: Iterable[str], upto: int) -> None:
-    """Remember how far rules were evaluated."""
-    digest = _last_fills(database, upto)
-    with database.transaction() as connection:
-        for definition in set(definitions):
-            connection.execute("DELETE FROM insight.evaluated_fills WHERE definition = ?", [definition])
-            connection.execute("INSERT INTO insight.evaluated_fills VALUES (?, ?, ?)", [definition, upto, digest])
-
-
-def _last_fills(database: Database, upto: int) -> str:
-    """Changes when a fill of the last blocks up to a transaction does."""
-    ((digest,),) = database.query(
-        "SELECT count(*) || '-' || coalesce(bit_xor(hash(tx, log_index, wallet, token, side, shares, collateral)), 0) "
-        "FROM chain.fills WHERE tx BETWEEN ? AND ?",
-        [upto - _MAY_CHANGE, upto],
-    )
-    return str(digest)
 
 
 def store(

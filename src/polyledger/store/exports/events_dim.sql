@@ -1,5 +1,6 @@
 -- One row per event of a market in the ledger. Volume in USDC, each match once.
-SELECT e.event_id, e.slug, e.title, e.category, e.category_rule, e.tags, e.series_slug, e.neg_risk_market_id,
+SELECT e.event_id, e.slug, e.title, e.category, e.category_rule, e.tags, e.series_slug, e.parent_event_id,
+       e.neg_risk_market_id,
        c.closed, make_timestamp(c.start_time * 1000000) AS start_time, make_timestamp(c.end_time * 1000000) AS end_time,
        m.markets, m.resolved_markets, m.trades, CAST(m.volume * 0.000001 AS DECIMAL(26, 6)) AS volume,
        make_timestamp(m.first_trade * 1000000) AS first_trade, make_timestamp(m.last_trade * 1000000) AS last_trade

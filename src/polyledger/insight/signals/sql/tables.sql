@@ -20,10 +20,16 @@ CREATE TABLE IF NOT EXISTS insight.signals (
     run_id VARCHAR NOT NULL,
     found_at TIMESTAMP NOT NULL
 );
--- Up to which transaction new fills were evaluated by a rule as it is defined, and what the last fills were like then:
--- if a reorg has put others in their place, they are evaluated again.
+-- Which scanned blocks a rule, as it is defined, was evaluated on; scope as in meta.intervals. What was scanned since is new.
+CREATE TABLE IF NOT EXISTS insight.evaluated_blocks (
+    definition VARCHAR NOT NULL,
+    scope VARCHAR NOT NULL,
+    from_block BIGINT NOT NULL,
+    to_block BIGINT NOT NULL
+);
+-- What the last fills were like then: if a reorg has put others in their place, their blocks are evaluated again.
 CREATE TABLE IF NOT EXISTS insight.evaluated_fills (
     definition VARCHAR NOT NULL,
-    upto BIGINT NOT NULL,
+    upto BIGINT NOT NULL,             -- the block of the last fill
     last_fills VARCHAR NOT NULL       -- a digest of the fills of the last thousand blocks
 );

@@ -1,10 +1,13 @@
--- One row per event of a market in the ledger: the series it is part of, its markets, and when it was settled in full.
+-- One row per event of a market in the ledger: the series and the event it is part of, its markets, and when it was settled in
+-- full.
 CREATE VIEW events AS
-SELECT e.event_id, e.title, e.slug, e.category, e.category_rule, e.tags, e.series_slug, m.markets,
+SELECT e.event_id, e.title, e.slug, e.category, e.category_rule, e.tags, e.series_slug, e.parent_event_id,
+       p.title AS parent_title, m.markets,
        m.resolved_markets, coalesce(m.neg_risk_market_id, e.neg_risk_market_id) AS neg_risk_market_id, c.closed,
        make_timestamp(c.start_time * 1000000) AS start_time, make_timestamp(c.end_time * 1000000) AS end_time,
        CASE WHEN m.resolved_markets = m.markets THEN make_timestamp(m.settled_at * 1000000) END AS resolved_at
 FROM book.event_names AS e
+LEFT JOIN book.event_names AS p ON p.event_id = e.parent_event_id
 JOIN (
     SELECT f.event_id, count(*) AS markets, count(s.condition) AS resolved_markets, max(s.settled_at) AS settled_at,
            '0x' || lower(hex(min(g.neg_risk_market_id))) AS neg_risk_market_id

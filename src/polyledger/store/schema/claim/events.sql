@@ -11,6 +11,7 @@ CREATE TABLE claim.events (
     closed BOOLEAN,
     start_time BIGINT,
     end_time BIGINT,
+    parent_event_id VARCHAR,
     evidence_id BIGINT NOT NULL,
     observed_at TIMESTAMP NOT NULL
 );
