@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from polyledger.cli.figures import NONE, amount, compact, count, percent, shorten, signed
+from polyledger.insight.signals.reasons import in_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -78,13 +79,7 @@ def _standing(row: Document) -> str:
 
 def _criterion(line: Document) -> str | None:
     """What is worth a line: the rest is visible above."""
-    if line["criterion"] != "skill":
-        return None
-    asked, found = line["asked"], line["found"]
-    figure = found[asked["figure"]]
-    bound = f"at least {asked['at_least']}" if "at_least" in asked else f"at most {asked['at_most']}"
-    shown = NONE if figure is None else f"{figure:.3f}"
-    return f"{asked['measure']} {shown} ({asked['figure']}, {count(found['markets'])} markets), asked {bound}"
+    return in_words(line) if line["criterion"] == "skill" else None
 
 
 def _several(number: int, noun: str) -> str:

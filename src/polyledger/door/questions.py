@@ -21,6 +21,7 @@ from polyledger.identity.conflicts import conflicts
 from polyledger.identity.explain import explain
 from polyledger.insight.breakdown import add_insight
 from polyledger.insight.exposure import exposure
+from polyledger.insight.followed import followed
 from polyledger.insight.ranking import INSIGHT_ORDERS, ranked_wallets
 from polyledger.insight.report_document import report_document
 from polyledger.insight.signals.rules import RULES_FILE, load_rules
@@ -185,7 +186,12 @@ def _explain(asked: Asked, identifier: str) -> Document:
 
 
 def _report(asked: Asked) -> Document:
-    return report_document(asked.database, category_table(asked.workspace), asked.progress)
+    return report_document(
+        asked.database,
+        category_table(asked.workspace),
+        asked.progress,
+        following=lambda: followed(asked.database, asked.workspace, asked.settings),
+    )
 
 
 QUESTIONS: Final[dict[str, Question]] = {

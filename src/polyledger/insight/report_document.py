@@ -31,11 +31,16 @@ EXPOSED: Final = 15
 SOURCES: Final = 60
 RUNS: Final = 60
 TAGS: Final = 12
-_STEPS: Final = 9
+_STEPS: Final = 10
 
 
 def report_document(
-    database: Database, table: CategoryTable, progress: Progress = lambda _event: None, *, wallets: int = SHOWN
+    database: Database,
+    table: CategoryTable,
+    progress: Progress = lambda _event: None,
+    *,
+    following: Callable[[], Document | None] = lambda: None,
+    wallets: int = SHOWN,
 ) -> Document:
     """The document. Its parts are the documents of their own commands, long lists cut with their full length beside.
 
@@ -45,6 +50,7 @@ def report_document(
         database: the ledger.
         table: the workspace's categories.
         progress: is told how far it is.
+        following: makes the part about signals and what follows from them, `polyledger.insight.followed`.
         wallets: how many at each end.
     """
     step = _Steps(progress)
@@ -66,6 +72,7 @@ def report_document(
         "wallets": step("wallets", lambda: overview(database, wallets)),
         "exposure": step("exposure", lambda: _exposure(database)),
     }
+    parts["following"] = step("signals", following)
     return parts | {"verify": verify(database, progress)}
 
 

@@ -63,7 +63,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "amount": amount, "compact": compact, "count": count, "percent": percent, "short": shorten,
-        "signed": _signed, "words": title, "day": _day, "said": _said, "things": _things,
+        "signed": _signed, "words": title, "day": _day, "minute": _minute, "said": _said, "things": _things,
     }  # fmt: skip
     environment.globals |= {"ratio": ratio, "NONE": NONE}
     return environment
@@ -84,6 +84,10 @@ def _signed(text: str | None) -> Markup:
 
 def _day(moment: str | None) -> str:
     return NONE if moment is None else moment[:10]
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")
 
 
 def _said(value: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from polyledger.domain.errors import InvariantError, UnfinishedWorkError
 from polyledger.identity.reconcile import reconcile
+from polyledger.insight.followed import followed
 from polyledger.insight.report_document import report_document
 from polyledger.insight.skill import refresh_priors
 from polyledger.ledger.import_matches import match_imports
@@ -69,7 +70,10 @@ class LedgerFinalizing(LedgerWriting):
         self._draw_up(progress)
         # From here on the ledger is open for reading, and no process can write to it until all is done.
         open_work = self._require_finished(force=force)
-        document = report_document(self._reader(), self._categories(), tell)
+        reader = self._reader()
+        document = report_document(
+            reader, self._categories(), tell, following=lambda: followed(reader, self.path, self.settings)
+        )
         _require_checked(document["verify"])
         with plain_errors(self.path / REPORTS), _aside(self.path / REPORTS / FINAL) as folder:
             entries = self._tables(folder, tell)

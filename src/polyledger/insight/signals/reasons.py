@@ -92,6 +92,47 @@ def _criteria(rule: Rule, row: Mapping[str, Any]) -> Iterator[Document]:
         yield said("first_entry", True, True)
 
 
+def in_words(line: Mapping[str, Any]) -> str:
+    """One criterion, as ``criteria`` has it, as a person would say it."""
+    name, asked, found = line["criterion"], line["asked"], line["found"]
+    match name:
+        case "wallets":
+            text = f"the wallet is {asked} in the rule"
+        case "skill":
+            bound = f"at least {asked['at_least']}" if "at_least" in asked else f"at most {asked['at_most']}"
+            figure = found[asked["figure"]]
+            measure = asked["measure"].replace("_", " ")
+            shown = "unknown" if figure is None else f"{figure:.3f}"
+            text = f"{measure} {shown} ({asked['figure']}, {found['markets'] or 0:,} markets), asked {bound}"
+        case "min_coverage":
+            text = f"coverage {100 * found:.0f} %, asked at least {100 * asked:.0f} %"
+        case "side":
+            text = str(found)
+        case "min_size" | "max_size":
+            bound = "at least" if name == "min_size" else "at most"
+            text = f"size {_short(found)} USDC, asked {bound} {_short(asked)}"
+        case "price":
+            text = f"price {_short(found)}, asked {_short(asked[0])} to {_short(asked[1])}"
+        case "categories":
+            text = f"category {found or 'not known yet'}, asked {' or '.join(asked)}"
+        case "tags":
+            text = f"one of the tags {', '.join(asked)}"
+        case "exclude_tags":
+            text = f"none of the tags {', '.join(asked)}"
+        case "max_age":
+            text = f"not older than {asked:,} s when seen"
+        case "first_entry":
+            text = "the wallet's first fill in this market"
+        case _:
+            text = f"{name}: {found}, asked {asked}"
+    return text
+
+
+def _short(text: str) -> str:
+    whole, _, part = text.partition(".")
+    return f"{whole}.{part.rstrip('0')}" if part.strip("0") else whole
+
+
 def price_text(collateral: int, shares: int) -> str:
     """USDC for a share, six decimals, rounded down."""
     return amount_text(collateral * MICRO // shares)
