@@ -45,18 +45,17 @@ def followed(database: Database, workspace: Path, settings: Settings) -> Documen
             return None
         told = signals(database, rules, limit=SHOWN)
         found["rules"] = told["rules"]
-        found["signals"] = [
-            {
-                **{name: row[name] for name in _OF_SIGNALS},
-                "because": [in_words(line) for line in row["why"] if line["criterion"] != "side"],
-            }
-            for row in told["signals"]
-        ]
+        found["signals"] = [_signal(row) for row in told["signals"]]
         if settings.watchlist.enabled:
             found |= _watched(database, workspace, rules)
     except (ConfigurationError, WorkspaceError) as error:
         return {**found, "problem": str(error)}
     return found
+
+
+def _signal(row: Document) -> Document:
+    because = [in_words(line) for line in row["why"] if line["criterion"] != "side"]  # the side is shown anyway
+    return {**{name: row[name] for name in _OF_SIGNALS}, "because": because}
 
 
 def _watched(database: Database, workspace: Path, rules: Rules) -> Document:
