@@ -26,6 +26,7 @@ from polyledger.domain.records import (
 from polyledger.sources.answers import Answer, Evidence
 from polyledger.store.database import Database
 from polyledger.sync.claim_writer import ClaimWriter
+from tests.file_claims import commit_file
 from tests.paths import REAL, needs_real_records
 
 CONTRACTS = ContractSet.mainnet()
@@ -82,8 +83,8 @@ def _found(key: str, record: Any, body: bytes = b"{}") -> Answer[Any]:
     return Answer(key, Lookup.FOUND, (_evidence(body),), record)
 
 
-def _file(writer: ClaimWriter, **batches: pa.Table) -> Any:
-    return writer.commit_file("file:test", "test.jsonl", hashlib.sha256(b"test").digest(), **batches)
+def _file(database: Database, writer: ClaimWriter, **batches: pa.Table) -> Any:
+    return commit_file(database, writer, "file:test", **batches)
 
 
 @needs_real_records
@@ -97,7 +98,7 @@ def test_a_file_that_gives_every_condition_the_same_market_is_set_aside_whole(
             "market_id": pa.array([row["market_id"] for row in rows]),
         }
     )
-    counts = _file(writer, markets=table)
+    counts = _file(database, writer, markets=table)
     assert counts.quarantined == len(rows) == 15_733
     assert database.query("SELECT verdict, count(*) FROM claim.markets GROUP BY ALL") == [("quarantined", 15_733)]
     ((source, kind, pattern, keys),) = database.query("SELECT source, kind, pattern, keys FROM claim.quarantines")
@@ -116,7 +117,7 @@ def test_wrong_outcome_indexes_are_corrected_by_proof(database: Database, writer
             "outcome_index": pa.array([row["outcome_index"] for row in rows], pa.int32()),
         }
     )
-    counts = _file(writer, tokens=table)
+    counts = _file(database, writer, tokens=table)
     links = {
         token: (condition, outcome)
         for token, condition, outcome in database.query(
@@ -146,7 +147,7 @@ def test_every_real_pair_is_proven(database: Database, writer: ClaimWriter) -> N
             "outcome_index": pa.array([place for _, _, place in pairs], pa.int32()),
         }
     )
-    counts = _file(writer, tokens=table)
+    counts = _file(database, writer, tokens=table)
     assert (counts.proven, counts.claims) == (2 * 854, 2 * 854)
     assert database.query("SELECT count(DISTINCT condition) FROM dim.tokens WHERE condition IS NOT NULL") == [(854,)]
 
@@ -164,7 +165,7 @@ def test_market_rows_prove_their_tokens_and_wrong_index_sets_are_refuted(
             "slug": pa.array([row["slug"] for row in rows]),
         }
     )
-    counts = _file(writer, markets=table)
+    counts = _file(database, writer, markets=table)
     assert (counts.claims, counts.proven, counts.refuted) == (854, 852, 2)
     slots = "SELECT n, count(*) FROM (SELECT count(*) AS n FROM dim.tokens GROUP BY condition) GROUP BY n ORDER BY n"
     assert database.query(slots) == [(2, 852), (5, 1), (6, 1)]

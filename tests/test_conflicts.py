@@ -18,6 +18,7 @@ from polyledger.identity.explain import explain
 from polyledger.sources.answers import Answer, Evidence
 from polyledger.store.database import Database
 from polyledger.sync.claim_writer import ClaimWriter
+from tests.file_claims import commit_file
 
 CONTRACTS = ContractSet.mainnet()
 FIRST, SECOND = (f"0x{hashlib.sha256(name).hexdigest()}" for name in (b"one", b"two"))
@@ -103,7 +104,7 @@ def test_a_market_on_which_sources_differ_is_shown_with_who_won(database: Databa
             "market_id": pa.array(["12", "13"]),
         }
     )
-    writer.commit_file("file:old", "old.csv", hashlib.sha256(b"old").digest(), markets=table)
+    commit_file(database, writer, "file:old", markets=table)
     document = conflicts(database)
     assert document["quarantines"] == []
     (one,) = document["conflicts"]
@@ -117,7 +118,7 @@ def test_a_market_on_which_sources_differ_is_shown_with_who_won(database: Databa
     assert (explained["value"]["market"], explained["verdict"]) == ("501", "precedence")
     assert explained["fields"]["question"] == "precedence"
     assert [claim["won"] for claim in explained["claims"]] == [True, False]
-    assert explained["claims"][1]["evidence"]["request"]["url"] == "file:old.csv"
+    assert explained["claims"][1]["evidence"]["request"]["url"] == "file:old"
     assert explain(database, "13", CONTRACTS)["value"]["market"] == "13"
     lost = explain(database, "12", CONTRACTS)
     assert (lost["value"], lost["verdict"]) == (None, "unknown")
@@ -158,13 +159,12 @@ def test_quarantined_answers_are_reported_and_stay_visible(database: Database, w
             "market_id": pa.array(["12"] * 6),
         }
     )
-    digest = hashlib.sha256(b"poisoned").digest()
-    writer.commit_file("file:bad", "bad.jsonl", digest, markets=table)
+    commit_file(database, writer, "file:bad", markets=table)
     document = conflicts(database)
     assert document["conflicts"] == []
     (aside,) = document["quarantines"]
     assert (aside["source"], aside["keys"], aside["pattern"]) == ("file:bad", 6, '6 conditions all have market id "12"')
-    assert aside["evidence"] == f"0x{digest.hex()}"
+    assert aside["evidence"] == f"0x{hashlib.sha256(b'file:bad').hexdigest()}"
     explained = explain(database, keys[0], CONTRACTS)
     assert explained["value"]["market"] is None
     assert [claim["quarantined"] for claim in explained["claims"]] == [True]

@@ -137,7 +137,7 @@ def save_priors(database: Database, priors: Priors) -> None:
 
 def refresh_priors(database: Database) -> bool:
     """Fit the priors anew when the fills are more than 2 % more (or fewer) than at the last fit; True when done."""
-    fills = int(database.query("SELECT count(*) FROM chain.fills")[0][0])
+    ((fills,),) = database.query("SELECT (SELECT count(*) FROM chain.fills) + (SELECT count(*) FROM imported.trades)")
     known = database.setting(FITTED_SETTING)
     if known is not None and abs(fills - int(known)) <= _WORTH_A_FIT * int(known):
         return False

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from polyledger.replica.catalogue import Catalogue
+from polyledger.replica.clob_account import ClobAccounts
 from polyledger.replica.faults import Faults
 from polyledger.replica.fills import Fills
 from polyledger.replica.world import MarketRecord
@@ -46,6 +47,7 @@ class Clob:
             Route("/markets/{condition_id}", self._market),
             Route("/clob-markets/{condition_id}", self._compact),
             Route("/markets-by-token/{token_id}", self._by_token),
+            Route("/data/trades", ClobAccounts(self._catalogue, self._fills).trades),
         ]
 
     async def _ok(self, _: Request) -> Response:

@@ -16,7 +16,7 @@ from polyledger.store.sql import script
 KINDS: Final = ("token", "market_id", "slug", "transaction")
 """Kinds of keys in meta.lookups by which a trade can be known."""
 # In the order in which they rest on each other.
-_TABLES: Final = ("exhausted_keys", "identity_links", "imported_exceptions", "imported_sums")
+_TABLES: Final = ("exhausted_keys", "identity_links", "imported_exceptions", "imported_sums", "movement_events")
 
 
 def use_answerers(connection: duckdb.DuckDBPyConnection, answerers: Mapping[str, Iterable[str]]) -> None:

@@ -9,10 +9,14 @@ import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
 from polyledger.store.database import plain_errors
+
+EVIDENCE_FOLDER: Final = "evidence"
+"""Of a workspace: where bodies are kept."""
 
 
 def evidence_path(folder: Path, digest: bytes) -> Path:

@@ -64,6 +64,8 @@ def moment_of(database: Database, period: Period) -> Moment:
             "ORDER BY number DESC LIMIT 1",
             [block],
         ).fetchall()
+        if not found and period.until is not None and block is not None and _has_imports(cursor, period.until):
+            return Moment(block, period.until)
         if not found and period.ends:
             raise UsageError(f"This ledger has nothing {period.text()}", _beginning(cursor))
     number, timestamp = found[0] if found else (0, 0)
@@ -84,6 +86,17 @@ def period_document(database: Database, period: Period) -> dict[str, Any]:
     }
 
 
+def _has_imports(cursor: Any, until: int) -> bool:
+    """Whether imported trades, or what a service listed of a wallet, go back so far."""
+    return bool(
+        cursor.execute(
+            "SELECT 1 FROM imported.trades WHERE timestamp <= $1 UNION ALL "
+            "SELECT 1 FROM imported.movements WHERE timestamp <= $1 LIMIT 1",
+            [until],
+        ).fetchall()
+    )
+
+
 def _beginning(cursor: Any) -> str:
     rows = cursor.execute("SELECT timestamp FROM chain.blocks ORDER BY number LIMIT 1").fetchall()
     return f"It begins at {moment_text(int(rows[0][0]))}" if rows else "Fill it with 'polyledger sync'"
@@ -101,6 +114,7 @@ def _facts_until(database: Database, end: Moment) -> dict[str, str]:
     return tables | {
         "chain.blocks": f"SELECT * FROM chain.blocks WHERE number <= {end.block}",
         "imported.trades": f"SELECT * FROM imported.trades WHERE timestamp <= {end.timestamp}",
+        "book.movement_events": f"SELECT * FROM book.movement_events WHERE timestamp <= {end.timestamp}",
         "meta.intervals": f"SELECT * REPLACE (least(to_block, {end.block}) AS to_block) FROM meta.intervals "
         f"WHERE from_block <= {end.block}",
         "meta.settings": f"SELECT * FROM meta.settings WHERE name NOT IN ({_OF_THE_PRESENT})",

@@ -4,7 +4,6 @@ written down with its verdict, all in one transaction.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,15 +133,6 @@ class ClaimWriter:
         """Where an unfinished walk of a list goes on; None from the beginning."""
         return self._database.setting(f"walk_cursor:{source}:{walk}") or None
 
-    def commit_file(self, source: str, path: str, sha256: bytes, **batches: pa.Table) -> ClaimCounts:
-        """Store what a file says, as `store_file` does, in a transaction of its own."""
-        try:
-            with self._database.transaction() as connection:
-                return self.store_file(connection, source, path, sha256, **batches)
-        except BaseException:
-            self.forget()
-            raise
-
     def forget(self) -> None:
         """Call this when a transaction that `store` took part in was rolled back: what it noted is gone with it."""
         self._evidence_ids.clear()
@@ -168,33 +158,27 @@ class ClaimWriter:
         self._reconcile(connection)
         return counts
 
-    def store_file(
+    def store_claims(
         self,
         connection: duckdb.DuckDBPyConnection,
         source: str,
-        path: str,
-        sha256: bytes,
+        evidence_id: int,
         *,
         tokens: pa.Table | None = None,
         markets: pa.Table | None = None,
         resolutions: pa.Table | None = None,
     ) -> ClaimCounts:
-        """Store what a file says as claims of `source`, inside the caller's transaction. The file is judged whole.
+        """Store what a file or a list says as claims of `source`, inside the caller's transaction. It is judged whole.
 
         Args:
             connection: the writing connection.
-            source: ``file:NAME``.
-            path: where the file was read from, for the record.
-            sha256: of the file as it lies on disk, 32 bytes; the file itself is not kept.
+            source: ``file:NAME``, or a service whose list was read.
+            evidence_id: of what the claims were read from.
             tokens: columns of store.claims.TOKEN_CLAIMS, evidence_id and any but `token` left out at will.
             markets: columns of MARKET_CLAIMS, any but `condition` left out at will.
             resolutions: columns of RESOLUTION_CLAIMS, any but `condition` and `state` left out at will.
         """
         counts = ClaimCounts(source, "file")
-        evidence_id = evidence_store.record(
-            connection, source=source, url=f"file:{path}", params=(), status=_OK, digest=sha256,
-            received_at=time.time(), run_id=self._run_id,
-        )  # fmt: skip
         constants = {"evidence_id": evidence_id, "stated": True, "derived": False}
         if tokens is not None and tokens.num_rows:
             self._tokens(connection, counts, claims.conform(tokens, claims.TOKEN_CLAIMS, **constants))

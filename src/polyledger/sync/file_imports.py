@@ -14,21 +14,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+import duckdb
 import pyarrow as pa
 
+from polyledger.ctf.contracts import ContractSet
 from polyledger.domain.errors import PolyledgerError, StorageFullError, UnreadableFileError, UsageError
 from polyledger.ledger.import_matches import match_imports
 from polyledger.ledger.imports import FileFacts, TradeWriter, known_file
 from polyledger.sources.files.columns import RAW_AMOUNTS, TRADE_NAMES, check_mapping, trade_columns
 from polyledger.sources.files.opening import OpenedFile, batches, file_digest, open_file
 from polyledger.sources.files.trades import Reject, read_trades, relative_error, repeating
+from polyledger.store import evidence as evidence_store
 from polyledger.store.attribution import attribute
 from polyledger.store.database import Database, plain_errors
+from polyledger.store.evidence import EVIDENCE_FOLDER
 from polyledger.store.json_lines import JsonLines
+from polyledger.sync.claim_writer import ClaimCounts, ClaimWriter
+from polyledger.sync.stated_tokens import prove_stated_tokens
 
 REJECTS_FOLDER: Final = "rejects"
 TRADES: Final = "trades"
 _SAMPLE_ROWS: Final = 5
+_OK: Final = 200
 
 Progress = Callable[[dict[str, Any]], None]
 Document = dict[str, Any]
@@ -63,6 +70,18 @@ class FileReport:
         for reject in rejects[: _SAMPLE_ROWS - len(self.reasons)]:
             self.reasons.append(f"row {reject.row_number}: {reject.reason}")
 
+    def note_claims(self, counts: ClaimCounts | None) -> None:
+        """Take in what came of the file's claims."""
+        if counts is None:
+            return
+        self.claims = {
+            "written": counts.claims,
+            "proven": counts.proven,
+            "refuted": counts.refuted,
+            "quarantined": counts.quarantined,
+        }
+        self.patterns = list(counts.patterns)
+
 
 class OpenedBatch:
     """A file under way: what it is, its digest, when the copying began, where its rejects go."""
@@ -88,10 +107,19 @@ class FileImport(ABC):
     names: ClassVar[Mapping[str, Sequence[str]]]
     more_names: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, database: Database, workspace: Path, *, mapping: Mapping[str, str], progress: Progress) -> None:
+    def __init__(
+        self,
+        database: Database,
+        workspace: Path,
+        *,
+        mapping: Mapping[str, str],
+        progress: Progress,
+        contracts: ContractSet,
+    ) -> None:
         self._database = database
         self._workspace = workspace
         self._mapping = mapping
+        self._contracts = contracts
         self._progress = progress
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.reports: list[FileReport] = []
@@ -168,6 +196,16 @@ class FileImport(ABC):
         """Say how far a file is."""
         self._progress(_event(opened.file, report.rows, position, time.monotonic() - opened.began))
 
+    def _claims(self) -> ClaimWriter:
+        return ClaimWriter(self._database, self._workspace / EVIDENCE_FOLDER, self.run_id, self._contracts)
+
+    def _evidence(self, connection: duckdb.DuckDBPyConnection, opened: OpenedBatch, kind: str) -> int:
+        """Note the file as evidence of claims; the file itself is not kept."""
+        return evidence_store.record(
+            connection, source=f"file:{opened.file.name}", url=f"{kind}{opened.file.path.name}", params=(), status=_OK,
+            digest=opened.digest, received_at=time.time(), run_id=self.run_id,
+        )  # fmt: skip
+
     def require_rows(self, opened: OpenedBatch, report: FileReport) -> None:
         """Raises UnreadableFileError when nothing of a file could be read; its rejects are kept."""
         path = opened.file.path
@@ -212,6 +250,9 @@ class TradeImport(FileImport):
             self.require_rows(opened, report)
             opened.require_unchanged()
             report.repeats = writer.finish()
+            evidence = self._evidence(connection, opened, "trades:")
+            source = f"file:{file.name}"
+            report.note_claims(prove_stated_tokens(connection, self._claims(), source, evidence, writer.file))
             report.rejects = opened.rejects.keep()
         report.file = writer.file
 

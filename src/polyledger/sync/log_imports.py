@@ -31,6 +31,7 @@ from polyledger.sources.files.values import fixed
 from polyledger.store import intervals
 from polyledger.store.attribution import attribute
 from polyledger.store.database import Database
+from polyledger.store.evidence import EVIDENCE_FOLDER
 from polyledger.store.json_lines import JsonLines
 from polyledger.sync.chain_batches import BatchWriter, Committed, UnbalancedError, finalized_border
 from polyledger.sync.compaction import fold_holdings
@@ -39,7 +40,6 @@ from polyledger.sync.receipts import doubtful_transactions, joined, of_transacti
 from polyledger.sync.scope import claim_scope, contracts_of
 
 LOGS: Final = "logs"
-EVIDENCE_FOLDER: Final = "evidence"
 _LOGS_PER_COMMIT: Final = 400_000
 _PLACES: Final = 1 << 32
 

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
-from polyledger.ctf.contracts import ContractSet
 from polyledger.domain.errors import UnreadableFileError
 from polyledger.domain.records import EventRecord
 from polyledger.sources.files.mappings import MAPPING_NAMES, MappingBatch, mapping_columns, read_mapping
 from polyledger.sources.files.opening import batches
 from polyledger.store import claims
-from polyledger.store.database import Database
 from polyledger.store.json_lines import JsonLines
-from polyledger.sync.claim_writer import ClaimWriter
-from polyledger.sync.file_imports import FileImport, FileReport, OpenedBatch, Progress
+from polyledger.sync.file_imports import FileImport, FileReport, OpenedBatch
 
 MAPPING: Final = "mapping"
-EVIDENCE_FOLDER: Final = "evidence"
+_AS_MAPPING: Final = "file:"
 
 
 class MappingImport(FileImport):
@@ -30,22 +26,12 @@ class MappingImport(FileImport):
 
     names = MAPPING_NAMES
 
-    def __init__(
-        self,
-        database: Database,
-        workspace: Path,
-        *,
-        mapping: Mapping[str, str],
-        progress: Progress,
-        contracts: ContractSet,
-    ) -> None:
-        super().__init__(database, workspace, mapping=mapping, progress=progress)
-        self._contracts = contracts
-
     def known(self, digest: bytes) -> tuple[str, object] | None:
         """Name and time of the import of the same content."""
         rows = self._database.query(
-            "SELECT source, received_at FROM meta.evidence WHERE body_sha256 = ? AND source LIKE 'file:%'", [digest]
+            "SELECT source, received_at FROM meta.evidence WHERE body_sha256 = ? AND source LIKE 'file:%' "
+            "AND starts_with(json_extract_string(request, '$.url'), ?)",
+            [digest, _AS_MAPPING],
         )
         return (str(rows[0][0]).removeprefix("file:"), rows[0][1]) if rows else None
 
@@ -67,25 +53,17 @@ class MappingImport(FileImport):
         source = f"file:{opened.file.name}"
         with self._database.transaction() as connection:
             opened.require_unchanged()
-            writer = ClaimWriter(self._database, self._workspace / EVIDENCE_FOLDER, self.run_id, self._contracts)
-            counts = writer.store_file(
+            counts = self._claims().store_claims(
                 connection,
                 source,
-                str(opened.file.path.name),
-                opened.digest,
+                self._evidence(connection, opened, _AS_MAPPING),
                 tokens=_together(batch.tokens for batch in found),
                 markets=_once(_together(batch.markets for batch in found)),
                 resolutions=_once(_together(batch.resolutions for batch in found)),
             )
             _store_events(connection, source, _together(batch.events for batch in found))
             report.rejects = opened.rejects.keep()
-        report.claims = {
-            "written": counts.claims,
-            "proven": counts.proven,
-            "refuted": counts.refuted,
-            "quarantined": counts.quarantined,
-        }
-        report.patterns = list(counts.patterns)
+        report.note_claims(counts)
 
 
 def _together(tables: object) -> pa.Table | None:

@@ -138,6 +138,7 @@ def _keep_scope(cursor: duckdb.DuckDBPyConnection, filters: ScopeFilters) -> Non
         concerned += (
             " OR condition IN (SELECT t.condition FROM chain.share_transfers AS s JOIN dim.tokens AS t"
             f" ON t.token = s.token WHERE s.sender IN ({wallets}) OR s.recipient IN ({wallets}))"
+            f" OR condition IN (SELECT condition FROM imported.movements WHERE wallet IN ({wallets}))"
         )
     of_conditions = filters.conditions("condition")
     limited = wallets is not None or filters.limits_rows

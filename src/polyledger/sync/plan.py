@@ -21,6 +21,7 @@ from polyledger.sync.ranking import Floats, Integers, Tier, bands, order, scores
 from polyledger.sync.rates import Rates, prior
 from polyledger.sync.stages import (
     ACTIONS,
+    LISTINGS,
     SCAN,
     Offer,
     Only,
@@ -67,6 +68,7 @@ def build_plan(
     *,
     rates: Rates,
     walks: Sequence[WalkOffer] = (),
+    lists: Sequence[Stage] = (),
     scan: ScanEstimate | None = None,
     chain_enabled: bool = True,
     only: Only | None = None,
@@ -79,13 +81,14 @@ def build_plan(
         offers: what the sources that are in use can look up.
         rates: how often they know, measured or expected.
         walks: lists that can be walked.
+        lists: stages that read what a service lists of a wallet or an account.
         scan: what the chain stage has to do; None when nothing or when the chain is not asked.
         chain_enabled: whether keys that the scan will tell are left to it.
         only: sources and actions to keep to.
         budget: seconds.
     """
     only = only or Only()
-    stages: list[Stage] = []
+    stages = list(lists)
     routes: dict[Kind, Route] = {}
     if scan is not None and scan.blocks and only.allows(CHAIN, SCAN):
         stages.append(_scan_stage(scan, missing))
@@ -101,7 +104,8 @@ def build_plan(
         stages += planner.stages()
         if planner.route is not None:
             routes[kind] = planner.route
-    ordered = sorted(stages, key=lambda s: (s.action != SCAN, s.depends, -s.gain_per_request, s.source, s.action))
+    first = {SCAN, *LISTINGS}
+    ordered = sorted(stages, key=lambda s: (s.action not in first, s.depends, -s.gain_per_request, s.source, s.action))
     return Plan(
         stages=tuple(ordered),
         routes=routes,

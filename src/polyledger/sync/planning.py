@@ -20,6 +20,7 @@ from polyledger.sources.chain import ChainSource, Head
 from polyledger.sources.chain_ranges import START_BLOCKS
 from polyledger.store import scopes
 from polyledger.store.database import Database
+from polyledger.sync.listings import listing_stages
 from polyledger.sync.measured import Measured
 from polyledger.sync.missing import Missing, measured, read_missing
 from polyledger.sync.plan import build_plan
@@ -72,7 +73,9 @@ async def _plan(database: Database | None, settings: Settings, only: Only, budge
             if head is not None:
                 span = await _span(upstreams.chain, settings, scope, head)
                 scan = estimate_scan(database, settings, rates, missing, span, scope=scope)
-        plan = plan_of(upstreams, database, missing, rates, scan=scan, only=only, budget=budget)
+        kept = Measured.of(database)
+        lists = listing_stages(database, settings, scope, only, lambda name: upstreams.per_second(name, rates, kept))
+        plan = plan_of(upstreams, database, missing, rates, scan=scan, lists=tuple(lists), only=only, budget=budget)
     return replace(plan, suggestions=(*plan.suggestions, *notes))
 
 
@@ -92,6 +95,7 @@ def plan_of(
     rates: Rates,
     *,
     scan: ScanEstimate | None,
+    lists: Sequence[Stage] = (),
     only: Only,
     budget: float | None,
     closed: Callable[[Offer], bool] = lambda _offer: False,
@@ -103,6 +107,7 @@ def plan_of(
         rates=rates,
         walks=upstreams.walks(database, rates),
         scan=scan,
+        lists=lists,
         chain_enabled=upstreams.chain is not None,
         only=only,
         budget=budget,

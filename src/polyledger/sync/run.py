@@ -123,8 +123,8 @@ class Run:
         if work.chain_error is not None and not answered:
             raise work.chain_error
         errors = [tally.error for tally in work.tallies.values() if tally.error is not None and tally.missed]
-        errors += [error for error in (work.chain_error, work.wallet_trades.error) if error is not None]
-        is_late = work.is_late or work.wallet_trades.late or not work.chain.finished
+        errors += [*([] if work.chain_error is None else [work.chain_error]), *work.lists.outcome.errors]
+        is_late = work.is_late or work.lists.outcome.late or not work.chain.finished
         self.report.is_late = is_late
         self.report.state = "partial" if is_late or errors else "done"
         self.report.message = "; ".join(error.what for error in errors) or None

@@ -24,6 +24,11 @@ from polyledger.sources.lookups import (
 from polyledger.sync.ranking import Integers, Tier, order
 
 SCAN: Final = "scan"
+ACCOUNT_TRADES: Final = "account-trades"
+WALLET_TRADES: Final = "wallet-trades"
+WALLET_ACTIVITY: Final = "wallet-activity"
+LISTINGS: Final = (ACCOUNT_TRADES, WALLET_TRADES, WALLET_ACTIVITY)
+"""Actions that read what a service lists of an account or a wallet (sync/listings.py)."""
 ACTIONS: Final[dict[Kind, str]] = {
     Kind.TOKEN: "tokens",
     Kind.MARKET: "markets",
@@ -227,7 +232,7 @@ class Only:
         Raises:
             UsageError: a name that is neither.
         """
-        actions = {SCAN, *ACTIONS.values()}
+        actions = {SCAN, *LISTINGS, *ACTIONS.values()}
         for name in names:
             if name not in SOURCES and name not in actions:
                 known = ", ".join([*SOURCES, *sorted(actions)])

@@ -102,7 +102,7 @@ class Upstreams:
         return [
             Offer(
                 measured.capability(capability),
-                self._per_second(name, rates, measured) / capability.weight,
+                self.per_second(name, rates, measured) / capability.weight,
                 self.workers(name),
             )
             for name, source in self.lookups.items()
@@ -118,7 +118,7 @@ class Upstreams:
             for walk in getattr(source, "walks", ()):
                 known = None if database is None else database.setting(f"walk_rows:{walk.source}:{walk.name}")
                 rows = _ROWS_OF_A_LIST if known is None else int(known)
-                one_by_one = self._per_second(name, rates, measured, workers=1)
+                one_by_one = self.per_second(name, rates, measured, workers=1)
                 offers.append(WalkOffer(measured.walk(walk), rows, one_by_one))
         return offers
 
@@ -130,7 +130,8 @@ class Upstreams:
         limit = _limit(getattr(self.settings, source), self._address(source))
         return None if limit is None else limit / 10
 
-    def _per_second(self, source: str, rates: Rates, measured: Measured, *, workers: int | None = None) -> float:
+    def per_second(self, source: str, rates: Rates, measured: Measured, *, workers: int | None = None) -> float:
+        """Requests per second that a source is expected to take, from settings, a probe and earlier runs."""
         usual = _SECONDS_PER_ANSWER_HERE if is_loopback(self._address(source)) else _SECONDS_PER_ANSWER
         seconds = measured.seconds(source) or usual
         possible = (workers or self.workers(source)) / seconds

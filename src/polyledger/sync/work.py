@@ -21,11 +21,12 @@ from polyledger.domain.records import Kind
 from polyledger.domain.scope import Scope
 from polyledger.ledger.import_matches import match_imports
 from polyledger.sources.chain_ranges import START_BLOCKS
-from polyledger.sources.data_wallets import DataApiWallets
 from polyledger.store.attribution import KINDS, attribute, use_answerers
 from polyledger.store.database import Database
+from polyledger.store.evidence import EVIDENCE_FOLDER
 from polyledger.sync.chain_stage import ChainOutcome, ChainStage
 from polyledger.sync.claim_writer import ClaimWriter
+from polyledger.sync.listings import Listings
 from polyledger.sync.lookup_round import LookupRound
 from polyledger.sync.planning import look, plan_of, projected
 from polyledger.sync.rates import read_speeds
@@ -34,13 +35,11 @@ from polyledger.sync.stage_records import StageRecord, StageRecords
 from polyledger.sync.stages import SCAN, Offer, Only, Plan, Stage
 from polyledger.sync.tally import Tally
 from polyledger.sync.upstreams import Upstreams
-from polyledger.sync.wallet_trades import WalletTrades, WalletTradesOutcome
 from polyledger.sync.window import check_scope, wallets_of, window
 from polyledger.value.coverage import coverage
 
 Progress = Callable[[dict[str, Any]], None]
 
-EVIDENCE_FOLDER: Final = "evidence"
 HEAD_START: Final = 20.0
 """Seconds that the scan of the chain is waited for before others are asked."""
 _BETWEEN_ROUNDS: Final = 300.0  # of a scan that takes long: what it brought meanwhile is asked about
@@ -93,14 +92,23 @@ class Work:
         self._told = False
         self.chain = ChainOutcome()
         self.chain_error: PolyledgerError | None = None
-        self.wallet_trades = WalletTradesOutcome()
+        self.lists = Listings(
+            database,
+            settings,
+            self._evidence,
+            run_id,
+            progress=progress,
+            scope=scope,
+            only=only,
+            deadline=deadline,
+        )
         self.tallies: dict[str, Tally] = {}
         self.records = StageRecords(run_id)
         self.requests: dict[str, int] = {}
         self.is_late = False
 
     def unsettle(self) -> None:
-        """An earlier run was killed: what imported rows mean was not worked out from all that the ledger holds."""
+        """What imported rows mean has to be worked out anew: some came in, or a run was killed before it was."""
         self._is_settled = False
 
     async def run(self) -> None:
@@ -108,7 +116,7 @@ class Work:
 
         Raises:
             ConfigurationError, WorkspaceError: nothing can go on. Trouble of sources is in `tallies`, `chain_error`
-                and `wallet_trades`.
+                and `lists.outcome`.
             UsageError: the scope is not one that can be fetched.
         """
         check_scope(self._settings, self._scope)
@@ -122,6 +130,17 @@ class Work:
                 self.requests = upstreams.requests
 
     async def _both(self, upstreams: Upstreams) -> None:
+        await self._together(upstreams, self._facts, self._rounds)
+
+    async def _facts(self, upstreams: Upstreams) -> None:
+        """What the chain and lists tell by themselves; look-ups go on until both are through."""
+        try:
+            await self._together(upstreams, self._scan, self._list)
+        finally:
+            self._scanned.set()
+
+    async def _together(self, upstreams: Upstreams, *parts: Callable[[Upstreams], Any]) -> None:
+        """Parts of the work side by side. The first error stops them all, and is raised as itself."""
         troubles: list[BaseException] = []
 
         async def guarded(part: Callable[[Upstreams], Any], scope: anyio.CancelScope) -> None:
@@ -132,17 +151,22 @@ class Work:
                 scope.cancel()
 
         async with anyio.create_task_group() as group:
-            group.start_soon(guarded, self._scan, group.cancel_scope)
-            group.start_soon(guarded, self._rounds, group.cancel_scope)
+            for part in parts:
+                group.start_soon(guarded, part, group.cancel_scope)
         if troubles:
             raise troubles[0]
 
+    async def _list(self, upstreams: Upstreams) -> None:
+        if self.lists.due:
+            claim_scope(self._database, self._settings, self._contracts)
+        await self.lists.run(upstreams)
+        if self.lists.outcome.rows:
+            self.unsettle()
+        self.records.rows[:0] = self.lists.records.values()
+
     async def _scan(self, upstreams: Upstreams) -> None:
         if upstreams.chain is None or not self._only.allows("chain", SCAN):
-            if upstreams.chain is None and self._scope.wallets:
-                await self._trades_of_wallets(upstreams)
             self.chain.finished = True
-            self._scanned.set()
             return
         chain, began = self._settings.chain, time.monotonic()
         interval_scope = claim_scope(self._database, self._settings, self._contracts)
@@ -173,23 +197,6 @@ class Work:
         finally:
             self._scan_seconds = time.monotonic() - began
             self._record_scan(upstreams)
-            self._scanned.set()
-
-    async def _trades_of_wallets(self, upstreams: Upstreams) -> None:
-        """Without a node, what the Data API tells of the wallets that the scope names."""
-        section = self._settings.data_api
-        work = WalletTrades(
-            self._database,
-            DataApiWallets(upstreams.clients["data_api"], section.url),
-            self._evidence,
-            self._run_id,
-            self._progress,
-            since=self._scope.since,
-            until=self._scope.until,
-            deadline=self._deadline,
-            outcome=self.wallet_trades,
-        )
-        await work.run(self._scope.wallets)
 
     async def _rounds(self, upstreams: Upstreams) -> None:
         with anyio.move_on_after(HEAD_START):
@@ -257,7 +264,7 @@ class Work:
             self._told = True
 
     def _attribute(self) -> None:
-        if self._database.query("SELECT 1 FROM imported.files LIMIT 1"):
+        if self._database.query("SELECT 1 FROM imported.files UNION ALL SELECT 1 FROM imported.movements LIMIT 1"):
             match_imports(self._database)
             with self._database.transaction() as connection:
                 attribute(connection)

@@ -31,6 +31,7 @@ _TABLES: Final = {
     "transferred FROM series_states",
     "book.holdings_base": "SELECT * FROM book.holdings_base WHERE false",
     "book.imported_events": "SELECT * FROM book.imported_events WHERE false",
+    "book.movement_events": "SELECT * FROM book.movement_events WHERE false",
     "book.token_facts": "SELECT token, condition, outcome_index, numerator, denominator FROM series_states",
     "book.condition_facts": "SELECT * FROM series_facts",
     "book.neg_risk_groups": "SELECT neg_risk_market, bool_or(numerators IS NOT NULL AND numerators[1] > 0) AS yes_won, "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from polyledger.domain.errors import WorkspaceLockedError
 from polyledger.domain.scope import Scope
 from polyledger.store.database import Database, plain_errors
+from polyledger.store.evidence import EVIDENCE_FOLDER
 from polyledger.store.market_claims import use_categories
 from polyledger.store.pending import note_keys
 from polyledger.sync.lock import holder
@@ -58,7 +59,6 @@ class LedgerWriting(LedgerFollowing):
         from polyledger.insight.skill import refresh_priors
         from polyledger.sync.pending import retry_due
         from polyledger.sync.run import Run, report_document
-        from polyledger.sync.work import EVIDENCE_FOLDER
 
         self.close()
         self.init(self.path)
@@ -111,12 +111,17 @@ class LedgerWriting(LedgerFollowing):
             WorkspaceLockedError: another process writes this ledger.
         """
         from polyledger.sync.file_imports import TRADES, TradeImport, import_document
+        from polyledger.sync.scope import claim_scope
 
         began = time.monotonic()
         self.close()
         self.init(self.path)
         with plain_errors(self.path / LEDGER_FILE), self._holding("import", progress) as held:
-            work = TradeImport(held.database, self.path, mapping=columns or {}, progress=held.progress)
+            contracts = contracts_of(self.settings)
+            claim_scope(held.database, self.settings, contracts)
+            work = TradeImport(
+                held.database, self.path, mapping=columns or {}, progress=held.progress, contracts=contracts
+            )
             reports = work.run([Path(file) for file in files])
             self._after_import(held, work.run_id, reports)
             return import_document(reports, TRADES, time.monotonic() - began)
@@ -244,7 +249,6 @@ class LedgerWriting(LedgerFollowing):
 
         from polyledger.sync.claim_writer import ClaimWriter
         from polyledger.sync.pending import ask_sources
-        from polyledger.sync.work import EVIDENCE_FOLDER
 
         with ThreadPoolExecutor(1) as thread:  # the caller may have an event loop of its own
             asked = thread.submit(anyio.run, lambda: ask_sources(self.settings, keys)).result()

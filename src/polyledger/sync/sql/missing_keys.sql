@@ -14,6 +14,7 @@ wanted AS (
     LEFT JOIN of_conditions AS o ON o.condition = k.condition
     WHERE k.on_chain OR o.condition IS NOT NULL
        OR k.condition IN (SELECT condition FROM known_identities WHERE condition IS NOT NULL)
+       OR k.condition IN (SELECT condition FROM imported.movements WHERE condition IS NOT NULL)
 ),
 told AS (SELECT DISTINCT condition FROM claim.resolutions WHERE state IN ('resolved', 'void') AND verdict = 'claimed'),
 asked AS (SELECT DISTINCT lookup_key FROM meta.lookups WHERE kind = 'market' AND outcome = 'found'),

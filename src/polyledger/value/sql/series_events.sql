@@ -14,6 +14,10 @@ FROM (
            e.shares, e.cash, e.bought, e.sold, e.volume, e.fills, e.transferred
     FROM book.imported_events AS e
     WHERE e.account = {account}
+    UNION ALL
+    SELECT token, (timestamp - {offset}) // {span}, shares, cash, 0, 0, 0, 0, 0
+    FROM book.movement_events
+    WHERE account = {account}
 ) AS events
 WHERE token IN (SELECT token FROM book.all_holdings WHERE account = {account})
 GROUP BY token, bucket;

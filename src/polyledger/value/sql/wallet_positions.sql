@@ -1,11 +1,15 @@
 -- One row per outcome of one wallet, with its condition's position beside it. sources names the files whose rows are in
 -- it; claimed = some of them are there because a source says so, not by proof.
 WITH imports AS (
-    SELECT e.token, list_sort(list(DISTINCT s.source)) AS files, count(*) AS fills,
-           bool_or(coalesce(e.verdict, 'claimed') <> 'proven') AS claimed
-    FROM book.imported_events AS e JOIN book.imported_sources AS s ON s.file = e.file
-    WHERE e.account = $account
-    GROUP BY e.token
+    SELECT token, list_sort(list(DISTINCT source)) AS files, sum(fills) AS fills, bool_or(claimed) AS claimed
+    FROM (
+        SELECT e.token, s.source, e.fills, coalesce(e.verdict, 'claimed') <> 'proven' AS claimed
+        FROM book.imported_events AS e JOIN book.imported_sources AS s ON s.file = e.file
+        WHERE e.account = $account
+        UNION ALL
+        SELECT token, source, 0, false FROM book.movement_events WHERE account = $account
+    ) AS rows_of_files
+    GROUP BY token
 )
 SELECT '0x' || lower(hex(c.condition_id)) AS condition, f.market_id, f.question, w.category, f.event_id, f.outcomes,
        p.token, t.token_id, p.outcome_index, p.shares, p.bought, p.sold, f.outcome_slots, f.numerators, f.resolved_by,

@@ -1,5 +1,5 @@
 -- Sums per account and position of everything that enters profit: events on chain, compacted or not, and imported trades
--- where the chain was not scanned. A position is a token; a negative number where an imported row has none.
+-- and movements where the chain was not scanned. A position is a token; a negative number where an imported row has none.
 CREATE VIEW book.all_holdings AS
 SELECT account, token, CAST(sum(shares) AS BIGINT) AS shares, CAST(sum(cash) AS BIGINT) AS cash,
        CAST(sum(bought) AS BIGINT) AS bought, CAST(sum(sold) AS BIGINT) AS sold,
@@ -11,5 +11,7 @@ FROM (
     SELECT account, token, shares, cash, bought, sold, volume, fills, transferred FROM book.holdings_base
     UNION ALL
     SELECT account, token, shares, cash, bought, sold, volume, fills, transferred FROM book.imported_events
+    UNION ALL
+    SELECT account, token, shares, cash, 0, 0, 0, 0, 0 FROM book.movement_events
 ) AS parts
 GROUP BY account, token;
