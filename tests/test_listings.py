@@ -89,7 +89,8 @@ def test_splits_merges_and_redemptions_make_profit_right_without_a_node(full: Pa
     with replica_of(world_of()) as url:
         with workspace_at(full, url) as whole:
             told = whole.sql(
-                "SELECT account, condition_id FROM journal JOIN wallets ON wallet = account WHERE condition_id IS NOT NULL "
+                "SELECT account, condition_id FROM journal JOIN wallets ON wallet = account "
+                "WHERE condition_id IS NOT NULL "
                 f"GROUP BY ALL HAVING bool_and(reason IN {TOLD}) AND bool_or(reason IN ('split', 'merge', 'redeem'))"
             ).document["rows"]
             counted = Counter(account for account, _ in told)
