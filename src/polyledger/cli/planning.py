@@ -21,7 +21,7 @@ OnlyNames = Annotated[
         consume_multiple=True,
         negative="",
         help="Keep to these sources (chain, gamma, clob, data_api, subgraph) or actions (scan, tokens, markets, "
-        "events, resolutions, transactions, market-ids, slugs).",
+        "events, resolutions, transactions, market-ids, slugs, account-trades, wallet-trades, wallet-activity).",
     ),
 ]
 PENDING = 3
