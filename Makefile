@@ -18,7 +18,13 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-setup: $(STAMP)  ## make .venv from the lock file; does nothing when it is current
+# An empty ledger to copy new ones from, made again when a table or a view is written otherwise.
+NEW_LEDGER := $(VENV)/.new-ledger
+$(NEW_LEDGER): $(STAMP) $(wildcard src/polyledger/store/schema/*/*.sql src/polyledger/store/models/*/*.sql)
+	@$(BIN)/python -c "from polyledger.store.new_ledger import keep_new_ledger; keep_new_ledger()"
+	@touch $(NEW_LEDGER)
+
+setup: $(NEW_LEDGER)  ## make .venv from the lock file; does nothing when it is current
 
 demo: setup  ## the main job on the recorded world, and its result
 	@$(BIN)/polyledger demo

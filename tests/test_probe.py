@@ -13,11 +13,11 @@ from polyledger.domain.records import Kind
 from polyledger.replica import load_world, parse_faults, serve
 from polyledger.sources.lookups import MARKET, Capability, Walk
 from polyledger.store.database import Database
+from polyledger.store.new_ledger import LEDGER_FILE
 from polyledger.store.probed import read_probe
 from polyledger.sync.measured import Measured
 from polyledger.sync.probe import probe
 from polyledger.workspace import Workspace
-from polyledger.workspace.access import LEDGER_FILE
 
 CLOSED = "http://127.0.0.1:1"
 

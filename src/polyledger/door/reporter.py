@@ -20,6 +20,8 @@ from polyledger.value.coverage import coverage
 STATUS_FILE: Final = "status.json"
 _SECONDS_BETWEEN_FILES: Final = 2.0
 _SECONDS_BETWEEN_COVERAGES: Final = 5.0
+# A run that is over sooner tells its coverage itself.
+_SECONDS_BEFORE_COVERAGE: Final = 1.5
 # Measuring coverage may take this share of the time: on a large ledger it is measured seldom.
 _SHARE_FOR_COVERAGE: Final = 0.03
 
@@ -68,7 +70,7 @@ class Reporter:
             partial.replace(self._workspace / STATUS_FILE)
 
     def _work(self) -> None:
-        next_coverage = 0.0
+        next_coverage = time.monotonic() + _SECONDS_BEFORE_COVERAGE
         while not self._stop.is_set():
             began = time.monotonic()
             if began >= next_coverage:

@@ -48,6 +48,7 @@ _MEMORY_OF_SQL: Final = 0.25
 _MEMORY_OF_A_DOCUMENT: Final = 0.5
 _SECONDS_IN_LINE: Final = 60.0
 _SECONDS_OF_GRACE: Final = 1.0
+_SECONDS_BETWEEN_LOOKS: Final = 0.02  # whether the door is to be closed; every run waits for it at its end
 _AT_ONCE: Final = 2
 _CLIENTS: Final = 64
 _ARROW_PIECE: Final = 1 << 20
@@ -95,7 +96,8 @@ class OpenDoor:
         with socket_address(self.workspace) as address:
             self._server = _Server(address, self)
         self.guard.start()
-        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="door", daemon=True).start()
+        answer = self._server.serve_forever
+        threading.Thread(target=answer, args=(_SECONDS_BETWEEN_LOOKS,), name="door", daemon=True).start()
         return self
 
     def close(self) -> None:

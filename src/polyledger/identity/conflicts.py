@@ -42,7 +42,7 @@ def conflicts(database: Database, limit: int | None = None) -> Document:
         limit: at most this many conflicts; all of them when None. Quarantines are always complete.
     """
     sql = script("polyledger.identity", "conflicts").format(limit=_ALL if limit is None else limit)
-    rows = database.arrow(sql).to_pylist()
+    rows = database.records(sql)
     conditions = [row["condition"] for row in rows if row["condition"] is not None]
     tokens = [row["token"] for row in rows if row["token"] is not None]
     reader = _Reader(database, conditions, tokens)
@@ -63,8 +63,7 @@ def conflicts(database: Database, limit: int | None = None) -> Document:
             for row in rows
         ],
         "quarantines": [
-            {**row, "observed_at": f"{row['observed_at'].isoformat()}Z"}
-            for row in database.arrow(_QUARANTINES).to_pylist()
+            {**row, "observed_at": f"{row['observed_at'].isoformat()}Z"} for row in database.records(_QUARANTINES)
         ],
     }
 
@@ -146,4 +145,4 @@ def _amounts(payouts: list[int] | None) -> list[str] | None:
 def _by_key(database: Database, sql: str, keys: list[int], key: str) -> dict[int, Document]:
     if not keys:
         return {}
-    return {row[key]: row for row in database.arrow(sql, {"keys": sorted(set(keys))}).to_pylist()}
+    return {row[key]: row for row in database.records(sql, {"keys": sorted(set(keys))})}

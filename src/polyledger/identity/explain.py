@@ -82,7 +82,7 @@ def explain(database: Database, identifier: str, contracts: ContractSet) -> Docu
         return _fill(database, text, contracts)
     if text.lower().startswith("0x"):
         raw = condition_bytes(text)
-        found = database.arrow(f"{_CONDITION} WHERE f.condition_id = $id", {"id": raw}).to_pylist()
+        found = database.records(f"{_CONDITION} WHERE f.condition_id = $id", {"id": raw})
         if found:
             return _condition(database, found[0])
         return _transaction(database, f"0x{raw.hex()}", raw)
@@ -90,7 +90,7 @@ def explain(database: Database, identifier: str, contracts: ContractSet) -> Docu
         raise MalformedIdError(
             f"{identifier!r} is not an id", "Give a token or market number, a 0x hash, or TRANSACTION:LOG for a fill"
         )
-    found = database.arrow(f"{_CONDITION} WHERE f.market_id = $id", {"id": text}).to_pylist()
+    found = database.records(f"{_CONDITION} WHERE f.market_id = $id", {"id": text})
     if found:
         return {**_condition(database, found[0]), "subject": {"kind": "market", "id": text}}
     claimed = database.query(_CLAIMED_MARKET, {"id": text})
@@ -100,7 +100,7 @@ def explain(database: Database, identifier: str, contracts: ContractSet) -> Docu
 
 
 def _token(database: Database, token: str, contracts: ContractSet) -> Document:
-    found = database.arrow(f"{_POSITION} WHERE t.position_id = $id", {"id": token_bytes(token)}).to_pylist()
+    found = database.records(f"{_POSITION} WHERE t.position_id = $id", {"id": token_bytes(token)})
     if not found:
         raise UnknownSubjectError(f"The ledger has never seen the token or market {token}", "Check the number")
     row = found[0]
@@ -116,7 +116,7 @@ def _token(database: Database, token: str, contracts: ContractSet) -> Document:
     if row["condition"] is None:
         reason = "derives from no known condition"
         return _document(subject, None, "unknown", claims, {"verdict": "unknown", "reason": reason})
-    facts = database.arrow(f"{_CONDITION} WHERE f.condition = $id", {"id": row["condition"]}).to_pylist()[0]
+    facts = database.records(f"{_CONDITION} WHERE f.condition = $id", {"id": row["condition"]})[0]
     value = {"condition": facts["condition_id"], "outcome_index": row["outcome_index"], "market": facts["market_id"]}
     own, slots = facts["condition_id"], facts["outcome_slots"] or 2
     proven = prove(token_number(token), condition_bytes(own), row["outcome_index"], contracts, slots)
@@ -160,12 +160,12 @@ def _condition(database: Database, facts: Document) -> Document:
         # The event of the market, then the event that is part of, and so on; a title is null where nobody told it.
         "event_path": database.arrow(_PATH, {"id": facts["event_id"]}).to_pylist(),
         "resolution_claims": settled,
-        "quarantines": database.arrow(_QUARANTINES, {"condition": key}).to_pylist(),
+        "quarantines": database.records(_QUARANTINES, {"condition": key}),
     }
 
 
 def _history(database: Database, which: str, identifier: str | None) -> list[Document]:
-    return [_plain(row) for row in database.arrow(_HISTORY[which], {"id": identifier}).to_pylist()]
+    return [_plain(row) for row in database.records(_HISTORY[which], {"id": identifier})]
 
 
 def _lost_market(database: Database, market: str, conditions: list[int], count: int) -> Document:
@@ -178,7 +178,7 @@ def _lost_market(database: Database, market: str, conditions: list[int], count: 
     ]
     quarantines: list[Document] = []
     for condition in conditions:
-        for row in database.arrow(_QUARANTINES, {"condition": condition}).to_pylist():
+        for row in database.records(_QUARANTINES, {"condition": condition}):
             if row not in quarantines:
                 quarantines.append(row)
     proof = {"verdict": "unknown", "reason": f"claimed of {count:,} conditions, and it stands for none of them"}
@@ -195,7 +195,7 @@ def _transaction(database: Database, text: str, raw: bytes) -> Document:
             f"The ledger has never seen {text}, neither as a condition nor as a transaction",
             "Check the id; the transaction may lie outside the scanned blocks ('polyledger status' shows them)",
         )
-    lines = database.arrow(_LINES, {"hash": text}).to_pylist()
+    lines = database.records(_LINES, {"hash": text})
     value = {"lines": [_plain(line) for line in lines], "fills": len(database.arrow(_FILLS, {"hash": text}))}
     if rows:
         value["rows"] = rows
@@ -211,10 +211,10 @@ def _fill(database: Database, text: str, contracts: ContractSet) -> Document:
     raw = condition_bytes(transaction)
     if not number.isdigit():
         raise MalformedIdError(f"{text!r} is not a fill id", "Write TRANSACTION:LOG, for example 0x…:12")
-    rows = database.arrow(
+    rows = database.records(
         "SELECT * FROM fills WHERE transaction_hash = $hash AND log_index = $log",
         {"hash": f"0x{raw.hex()}", "log": int(number)},
-    ).to_pylist()
+    )
     if not rows:
         raise UnknownSubjectError(f"The ledger has no fill {text}", "'polyledger explain TRANSACTION' lists its logs")
     fill = _plain(rows[0])

@@ -39,7 +39,7 @@ SELECT source, outcome, asked_at FROM meta.lookups WHERE kind = 'transaction' AN
 
 def imported_rows(database: Database, transaction: bytes) -> list[Document]:
     """The imported rows that name a transaction (its hash), the first hundred: what each says and what it means."""
-    rows = database.arrow(_ROWS, {"hash": transaction}).to_pylist()
+    rows = database.records(_ROWS, {"hash": transaction})
     return [_plain(row) | {"standing": _STANDINGS[row["standing"]]} for row in rows]
 
 
@@ -51,7 +51,7 @@ def of_imports(database: Database, text: str, rows: list[Document]) -> tuple[Any
         text: the hash, 0x and 64 hex digits.
         rows: from `imported_rows`.
     """
-    fills = database.arrow(_FILLS, {"hash": bytes.fromhex(text[2:])}).to_pylist()
+    fills = database.records(_FILLS, {"hash": bytes.fromhex(text[2:])})
     claims = [
         {
             "source": "chain",
@@ -65,7 +65,7 @@ def of_imports(database: Database, text: str, rows: list[Document]) -> tuple[Any
     ]
     asked = [
         {"source": row["source"], "outcome": row["outcome"], "at": f"{row['asked_at'].isoformat()}Z"}
-        for row in database.arrow(_ASKED, {"key": text}).to_pylist()
+        for row in database.records(_ASKED, {"key": text})
     ]
     verdict = "proven" if all(row["verdict"] == "proven" for row in rows) else "unknown"
     proof = {"scanned": False, "receipt": bool(fills), "asked": asked}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import httpx2
 import stamina
@@ -68,9 +68,12 @@ class HttpAnswer:
 
 
 @functools.cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that are trusted; reading them takes longer than many a run, and five clients want them."""
-    return httpx2.create_ssl_context()
+def _trusted(scheme: str) -> ssl.SSLContext:
+    """The certificates that are trusted, read once for all clients; none for ``http``, which has no use for them.
+
+    Reading them takes a tenth of a second, longer than many a question to a node on the same machine.
+    """
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if scheme == "http" else httpx2.create_ssl_context()
 
 
 class HttpClient:
@@ -101,14 +104,14 @@ class HttpClient:
         self.requests = 0
         self.bytes_received = 0
         self._largest_answer = largest_answer
-        self._client = httpx2.AsyncClient(
-            transport=transport,
-            verify=_trusted(),
-            timeout=httpx2.Timeout(timeout, connect=min(10.0, timeout)),
-            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32),
-            headers={"User-Agent": USER_AGENT, **(headers or {})},
-            follow_redirects=False,
-        )
+        self._clients: dict[str, httpx2.AsyncClient] = {}  # by scheme
+        self._options: dict[str, Any] = {
+            "transport": transport,
+            "timeout": httpx2.Timeout(timeout, connect=min(10.0, timeout)),
+            "limits": httpx2.Limits(max_connections=64, max_keepalive_connections=32),
+            "headers": {"User-Agent": USER_AGENT, **(headers or {})},
+            "follow_redirects": False,
+        }
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,7 +123,8 @@ class HttpClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        for client in self._clients.values():
+            await client.aclose()
 
     async def send(
         self,
@@ -154,32 +158,12 @@ class HttpClient:
         await limiter.acquire(weight)
         self.requests += 1
         began = time.monotonic()
-        shown = mask_url(url)
-        try:
-            async with self._client.stream(
-                method,
-                url,
-                params=list(params) if isinstance(params, Sequence) else params,
-                content=content,
-                headers=headers,
-            ) as response:
-                body = await self._read(response, shown)
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-            raise SourceError(
-                f"{shown} is not an address that can be asked: {scrub(str(error), url)}", "Correct it in the settings"
-            ) from None
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            reason = scrub(str(error), url) or type(error).__name__
-            raise NoConnectionError(f"{shown} cannot be reached ({reason})") from None
-        except httpx2.HTTPError as error:
-            is_broken = isinstance(error, httpx2.ReadTimeout | httpx2.RemoteProtocolError)
-            kind = BrokenAnswerError if is_broken else UpstreamUnavailableError
-            reason = scrub(str(error), url) or type(error).__name__
-            raise kind(f"{shown} did not answer ({type(error).__name__}: {reason})") from None
+        asked = list(params) if isinstance(params, Sequence) else params
+        response, body = await self._exchange(method, url, params=asked, content=content, headers=headers)
         self.bytes_received += len(body)
         for secret in secrets:
             body = body.replace(secret.encode(), MASK.encode())
-        answer = HttpAnswer(response.status_code, response.headers, body, shown, time.monotonic() - began)
+        answer = HttpAnswer(response.status_code, response.headers, body, mask_url(url), time.monotonic() - began)
         if judge:
             raise_for_passing_state(answer, limiter, url)
             limiter.succeeded(answer.seconds)
@@ -225,6 +209,32 @@ class HttpClient:
         except UpstreamUnavailableError as error:
             raise _given_up(error, self.source, failures) from error
         return answer
+
+    async def _exchange(self, method: str, url: str, **content: Any) -> tuple[httpx2.Response, bytes]:
+        """A request and its answer, with the faults of the network in our own words; see `send`."""
+        shown = mask_url(url)
+        try:
+            async with self._client(url).stream(method, url, **content) as response:
+                return response, await self._read(response, shown)
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            raise SourceError(
+                f"{shown} is not an address that can be asked: {scrub(str(error), url)}", "Correct it in the settings"
+            ) from None
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            reason = scrub(str(error), url) or type(error).__name__
+            raise NoConnectionError(f"{shown} cannot be reached ({reason})") from None
+        except httpx2.HTTPError as error:
+            is_broken = isinstance(error, httpx2.ReadTimeout | httpx2.RemoteProtocolError)
+            kind = BrokenAnswerError if is_broken else UpstreamUnavailableError
+            reason = scrub(str(error), url) or type(error).__name__
+            raise kind(f"{shown} did not answer ({type(error).__name__}: {reason})") from None
+
+    def _client(self, url: str) -> httpx2.AsyncClient:
+        """The connections for addresses of this scheme."""
+        scheme = url.partition(":")[0].lower()
+        if scheme not in self._clients:
+            self._clients[scheme] = httpx2.AsyncClient(verify=_trusted(scheme), **self._options)
+        return self._clients[scheme]
 
     async def _read(self, response: httpx2.Response, shown: str) -> bytes:
         parts: list[bytes] = []

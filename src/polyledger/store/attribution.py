@@ -16,7 +16,8 @@ from polyledger.store.sql import script
 KINDS: Final = ("token", "market_id", "slug", "transaction")
 """Kinds of keys in meta.lookups by which a trade can be known."""
 # In the order in which they rest on each other.
-_TABLES: Final = ("exhausted_keys", "identity_links", "imported_exceptions", "imported_sums", "movement_events")
+_ASKED: Final = "exhausted_keys"
+_TABLES: Final = (_ASKED, "identity_links", "imported_exceptions", "imported_sums", "movement_events")
 
 
 def use_answerers(connection: duckdb.DuckDBPyConnection, answerers: Mapping[str, Iterable[str]]) -> None:
@@ -41,8 +42,9 @@ def count_matched(connection: duckdb.DuckDBPyConnection) -> None:
 
 def attribute(connection: duckdb.DuckDBPyConnection) -> None:
     """Work out anew what imported rows mean and how they count; call it inside a transaction."""
-    ((same,),) = connection.execute(
-        "SELECT (SELECT count(*) FROM imported.matches) = (SELECT coalesce(sum(trades), 0) FROM book.imported_matched)"
+    ((imported, same),) = connection.execute(
+        "SELECT (SELECT count(*) FROM imported.files) + (SELECT count(*) FROM imported.movements) > 0, "
+        "(SELECT count(*) FROM imported.matches) = (SELECT coalesce(sum(trades), 0) FROM book.imported_matched)"
     ).fetchall()
     if not same:
         count_matched(connection)
@@ -50,4 +52,5 @@ def attribute(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement).fetchall()
     for table in _TABLES:
         connection.execute(f"DELETE FROM book.{table}")
-        connection.execute(script("polyledger.store", table))
+        if imported or table == _ASKED:
+            connection.execute(script("polyledger.store", table))

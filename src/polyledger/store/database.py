@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import errno
-import functools
-import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,9 +20,8 @@ from polyledger.domain.errors import (
     WorkspaceVersionError,
 )
 from polyledger.domain.version import __version__
-from polyledger.store.views import SETTING, models_digest, schema_texts, view_texts
+from polyledger.store.new_ledger import FORMAT_VERSION, create_ledger
 
-FORMAT_VERSION: Final = 4
 # Progress is ours to show; DuckDB draws a bar of its own in notebooks and interactive sessions.
 _QUIET: Final = "SET enable_progress_bar = false"
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -99,7 +94,7 @@ class Database:
             config["threads"] = threads
         with plain_errors(path):
             if not read_only and not path.exists():
-                _create(path)
+                create_ledger(path)
             self.connection = duckdb.connect(str(path), read_only=read_only, config=config)
         try:
             with plain_errors(path):
@@ -167,6 +162,17 @@ class Database:
             cursor = self.cursor()
             try:
                 return cursor.execute(sql, parameters).fetchall()
+            finally:
+                cursor.close()
+
+    def records(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """All rows of a small result by column names. `arrow` plans a query twice: first for the schema alone."""
+        with plain_errors(self.path):
+            cursor = self.cursor()
+            try:
+                rows = cursor.execute(sql, parameters).fetchall()
+                names = [column[0] for column in cursor.description or ()]
+                return [dict(zip(names, row, strict=True)) for row in rows]
             finally:
                 cursor.close()
 
@@ -238,14 +244,12 @@ class Snapshot(Database):
 
 def check_format(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Raise WorkspaceError unless the file is a ledger in the format that this version keeps."""
-    tables = connection.execute(
-        "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'meta' AND table_name = 'format'"
-    ).fetchall()
-    if not tables[0][0]:
+    try:
+        ((version, created_by),) = connection.execute("SELECT version, created_by FROM meta.format").fetchall()
+    except duckdb.CatalogException:
         raise WorkspaceError(
             f"{path} is a DuckDB file, but not a ledger", "Choose another workspace with -w, or move it away"
-        )
-    ((version, created_by),) = connection.execute("SELECT version, created_by FROM meta.format").fetchall()
+        ) from None
     if version > FORMAT_VERSION:
         raise WorkspaceVersionError(
             f"{path} has format {version}, made by polyledger {created_by}; "
@@ -258,37 +262,3 @@ def check_format(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             f"which keeps ledgers in format {FORMAT_VERSION}",
             "Move the file away and run 'polyledger sync' to build the ledger anew; nothing was changed",
         )
-
-
-def _create(path: Path) -> None:
-    """Make an empty ledger. It appears under its name only when it is complete, whatever stops us before."""
-    folder = path.parent / ".new-ledger"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        with (folder / path.name).open("wb") as file:
-            file.write(_empty_ledger(path.name))
-            file.flush()
-            os.fsync(file.fileno())
-        log = path.with_name(f"{path.name}.wal")
-        if log.exists():  # of a ledger that somebody took away; DuckDB would take it for ours
-            log.replace(log.with_name(f"{log.name}.old"))
-        (folder / path.name).replace(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@functools.cache
-def _empty_ledger(name: str) -> bytes:
-    """The file of a ledger without rows. Making the views takes half a second: who opens many ledgers pays it once."""
-    with tempfile.TemporaryDirectory(prefix="polyledger-") as folder:
-        file = Path(folder) / name  # DuckDB names the database after the file
-        connection = duckdb.connect(str(file))
-        try:
-            connection.execute("\n".join([*schema_texts(), *view_texts()]))
-            connection.execute("INSERT INTO meta.settings VALUES (?, ?)", [SETTING, models_digest()])
-            connection.execute("INSERT INTO meta.format VALUES (?, ?)", [FORMAT_VERSION, __version__])
-            connection.execute("CHECKPOINT")
-        finally:
-            connection.close()
-        return file.read_bytes()

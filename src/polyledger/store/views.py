@@ -14,6 +14,8 @@ SCHEMAS: Final = ("dim", "chain", "claim", "imported", "meta", "book")
 MODELS: Final = (
     "book/protocol",
     "book/currencies",
+    "book/conversion_lines",
+    "book/funding_lines",
     "book/lines",
     "book/transfer_lines",
     "book/differences",

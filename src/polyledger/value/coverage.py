@@ -16,8 +16,9 @@ from polyledger.store.scope_filters import NO_FILTERS, ScopeFilters, scope_filte
 from polyledger.store.sql import script
 from polyledger.value.scoping import ledger_scope, view_scope
 
+_WITHOUT_CONDITION: Final = ("pending", "conflict", "unfillable")
 _LEVELS: Final = (
-    "total", "condition", "market", "category", "resolution", "pending", "conflict", "unfillable", "duplicates",
+    "total", "condition", "market", "category", "resolution", *_WITHOUT_CONDITION, "duplicates",
 )  # fmt: skip
 _CONDITIONS: Final = ("total", "market", "category", "resolved")
 _WALLETS: Final = "LEFT JOIN dim.accounts AS a ON a.account = f.wallet"
@@ -91,18 +92,20 @@ def coverage(database: Database, by: str | None = None, scope: Scope | None = No
         raise UsageError(f"Coverage cannot be grouped by {by!r}", f"Choose one of {', '.join(_GROUPS)}")
     if scope is not None:
         return _of_scope(database, by, scope)
-    rows = {row["measure"]: row for row in database.arrow("SELECT * FROM coverage").to_pylist()}
+    rows = {row["measure"]: row for row in database.records("SELECT * FROM coverage")}
     trades, volume = rows.get("trades", {}), rows.get("volume", {})
-    reasons = database.arrow(script("polyledger.value", "coverage_reasons")).to_pylist()
+    reasons = []
+    if any(trades.get(state) for state in _WITHOUT_CONDITION):
+        reasons = database.records(script("polyledger.value", "coverage_reasons"))
     document: dict[str, Any] = {"schema": "polyledger.coverage/1", **_attribution(trades, volume)}
     document["reasons"] = [_reason(row) for row in reasons]
     for part in ("conditions", "positions", "links"):
-        row = database.arrow(script("polyledger.value", f"coverage_{part}")).to_pylist()[0]
+        row = database.records(script("polyledger.value", f"coverage_{part}"))[0]
         document[part] = {key: int(value) for key, value in row.items()}
     document["scope"] = ledger_scope(database)
     if document["scope"] is not None and document["scope"]["wallets"]:
         # Every condition is prepared in it, but a ledger of wallets is about those that they had to do with.
-        held = database.arrow(script("polyledger.value", "coverage_conditions_held")).to_pylist()[0]
+        held = database.records(script("polyledger.value", "coverage_conditions_held"))[0]
         document["conditions"] = {key: int(value) for key, value in held.items()}
     with database.reading() as cursor:
         document["by"] = _groups(cursor, _GROUPS[by].expressions()) if by else []
@@ -148,7 +151,7 @@ def _reason(row: dict[str, Any]) -> dict[str, Any]:
 def _groups(cursor: duckdb.DuckDBPyConnection, expressions: Mapping[str, str]) -> list[dict[str, Any]]:
     rows = _rows(cursor, script("polyledger.value", "coverage_by").format(**expressions))
     reasons: dict[str, list[dict[str, Any]]] = {}
-    if any(row[state] for row in rows for state in ("pending", "conflict", "unfillable")):
+    if any(row[state] for row in rows for state in _WITHOUT_CONDITION):
         for row in _rows(cursor, script("polyledger.value", "coverage_by_reason").format(**expressions)):
             reasons.setdefault(row["key"], []).append(_reason(row))
     return [

@@ -37,7 +37,7 @@ def remember(database: Database, run_id: str, doing: str, coverage: Mapping[str,
 
 def coverage_history(database: Database) -> list[Document]:
     """One entry per run, oldest first: ``{"run_id", "doing", "at", "trades": {level: n}, "volume": {level: USDC}}``."""
-    rows = database.arrow("SELECT * FROM meta.coverage_history ORDER BY ended_at, run_id, measure").to_pylist()
+    rows = database.records("SELECT * FROM meta.coverage_history ORDER BY ended_at, run_id, measure")
     entries: dict[str, Document] = {}
     for row in rows:
         entry = entries.setdefault(
@@ -59,7 +59,7 @@ def as_it_came(database: Database) -> Document:
 
     A fill on chain brings nothing but its token: months and sources without an entry had nothing.
     """
-    rows = database.arrow(script("polyledger.value", "coverage_as_it_came")).to_pylist()
+    rows = database.records(script("polyledger.value", "coverage_as_it_came"))
     sums: dict[tuple[str, str], dict[str, int]] = {("all", ""): {}}
     for row in rows:
         for place in (("all", ""), ("month", row["month"]), ("source", row["source"])):

@@ -26,8 +26,8 @@ def coverage_distribution(database: Database, category: str | None = None) -> Do
         category: of this category alone.
     """
     given = {"category": category}
-    rows = database.arrow(script("polyledger.value", "coverage_distribution"), given).to_pylist()
-    quartiles = database.arrow(script("polyledger.value", "coverage_quantiles"), given).to_pylist()[0]
+    rows = database.records(script("polyledger.value", "coverage_distribution"), given)
+    quartiles = database.records(script("polyledger.value", "coverage_quantiles"), given)[0]
     found = {(row["measure"], row["tenth"]): row for row in rows}
     return {
         "schema": "polyledger.coverage-distribution/1",

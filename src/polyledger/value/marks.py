@@ -21,7 +21,7 @@ def marks(database: Database, account: int) -> dict[int, Mark]:
     of the ledger or its period, "of": "own" or "other outcome"}; price, value and age are null where nothing traded.
     """
     now = moment_of(database, Period()).timestamp
-    rows = database.arrow(script("polyledger.value", "marks"), {"account": account}).to_pylist()
+    rows = database.records(script("polyledger.value", "marks"), {"account": account})
     return {int(row["token"]): _mark(row, now) for row in rows}
 
 

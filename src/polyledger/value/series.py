@@ -71,7 +71,7 @@ def wallet_series(database: Database, account: int, whole: Document, span: str) 
                     if statement.strip():
                         cursor.execute(statement).fetchall()
         with substituted(ledger, _TABLES) as moments:
-            rows = moments.arrow(script("polyledger.value", "series_sums")).to_pylist()
+            rows = moments.records(script("polyledger.value", "series_sums"))
     found = list(_rows(rows, last, seconds, offset))
     shown = {name: whole[name] for name in figures([])}
     if found and {name: found[-1][name] for name in shown} != shown:

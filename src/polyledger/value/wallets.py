@@ -103,7 +103,7 @@ def _nothing_of(wallet: str, period: str) -> UnknownSubjectError:
 
 
 def _own_categories(database: Database, account: int, address: str) -> list[Row]:
-    rows = database.arrow(script("polyledger.value", "wallet_own_categories"), {"account": account}).to_pylist()
+    rows = database.records(script("polyledger.value", "wallet_own_categories"), {"account": account})
     return [{"wallet": address, **row} for row in rows]
 
 
@@ -141,13 +141,13 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _positions(database: Database, account: int, priced: dict[int, Mark]) -> list[dict[str, Any]]:
-    rows = database.arrow(script("polyledger.value", "wallet_positions"), {"account": account}).to_pylist()
+    rows = database.records(script("polyledger.value", "wallet_positions"), {"account": account})
     positions: list[dict[str, Any]] = []
     for _, group in groupby(
         rows, key=lambda row: (row["condition"], row["token"] if row["condition"] is None else None)
     ):
         positions.append(_position(list(group), priced))
-    groups = database.arrow(script("polyledger.value", "wallet_groups"), {"account": account}).to_pylist()
+    groups = database.records(script("polyledger.value", "wallet_groups"), {"account": account})
     positions += [{"group": row["group"], "cash_flow": amount_text(int(row["cash"]))} for row in groups]
     return positions
 

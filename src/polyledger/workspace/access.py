@@ -20,6 +20,7 @@ from polyledger.door.client import Door
 from polyledger.door.questions import Asked, answer
 from polyledger.door.wire import DoorClosedError
 from polyledger.store.database import Database, plain_errors
+from polyledger.store.new_ledger import LEDGER_FILE
 from polyledger.store.renewal import renew_views, views_are_current
 from polyledger.store.user_sql import user_query
 from polyledger.sync.lock import held_by, holder
@@ -27,7 +28,6 @@ from polyledger.sync.lock import held_by, holder
 if TYPE_CHECKING:
     from polyledger.door.holding import Holding
 
-LEDGER_FILE: Final = "ledger.duckdb"
 # How long a ledger may take to change hands: to be opened by a run that begins, or closed by one that ends.
 _SECONDS_OF_PATIENCE: Final = 5.0
 SECONDS_BETWEEN_TRIES: Final = 0.05

@@ -22,8 +22,9 @@ from polyledger.store.attribution import attribute
 from polyledger.store.database import plain_errors
 from polyledger.store.export import export
 from polyledger.store.market_claims import use_categories
+from polyledger.store.new_ledger import LEDGER_FILE
 from polyledger.sync.readiness import unfinished
-from polyledger.workspace.access import LEDGER_FILE, Progress
+from polyledger.workspace.access import Progress
 from polyledger.workspace.writing import LedgerWriting
 
 Document = dict[str, Any]

@@ -19,6 +19,7 @@ from polyledger.door.client import Door
 from polyledger.door.wire import DoorClosedError
 from polyledger.store.database import plain_errors
 from polyledger.store.export import export
+from polyledger.store.new_ledger import LEDGER_FILE
 from polyledger.sync.gaps import DEFAULT_LIMIT
 from polyledger.sync.lock import holder
 from polyledger.sync.scope import contracts_of
@@ -33,7 +34,7 @@ from polyledger.value.tables import (
     series_table,
     wallets_table,
 )
-from polyledger.workspace.access import LEDGER_FILE, SECONDS_BETWEEN_TRIES, Progress
+from polyledger.workspace.access import SECONDS_BETWEEN_TRIES, Progress
 from polyledger.workspace.finalizing import LedgerFinalizing
 from polyledger.workspace.results import Result, query_document
 

@@ -18,7 +18,8 @@ from polyledger.insight.watchlist.strategies import STRATEGIES_FILE, Strategies,
 from polyledger.insight.watchlist.update import update
 from polyledger.insight.watchlist.view import watchlist_document
 from polyledger.store.database import Database, plain_errors
-from polyledger.workspace.access import LEDGER_FILE, LedgerAccess, Progress
+from polyledger.store.new_ledger import LEDGER_FILE
+from polyledger.workspace.access import LedgerAccess, Progress
 from polyledger.workspace.results import Result
 
 if TYPE_CHECKING:

@@ -14,12 +14,13 @@ from polyledger.domain.scope import Scope
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.evidence import EVIDENCE_FOLDER
 from polyledger.store.market_claims import use_categories
+from polyledger.store.new_ledger import LEDGER_FILE
 from polyledger.store.pending import note_keys
 from polyledger.sync.lock import holder
 from polyledger.sync.scope import contracts_of
 from polyledger.value.coverage import coverage
 from polyledger.value.coverage_history import remember
-from polyledger.workspace.access import LEDGER_FILE, Progress
+from polyledger.workspace.access import Progress
 from polyledger.workspace.following import LedgerFollowing
 
 if TYPE_CHECKING:

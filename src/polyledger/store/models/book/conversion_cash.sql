@@ -1,5 +1,5 @@
 -- Cash of neg-risk conversions by account and neg-risk market.
 CREATE VIEW book.conversion_cash AS
 SELECT tx, account, neg_risk_market, amount AS cash
-FROM book.lines
-WHERE currency = 1 AND reason IN ('convert', 'convert fee');
+FROM book.conversion_lines
+WHERE currency = 1;

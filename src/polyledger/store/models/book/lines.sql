@@ -30,32 +30,6 @@ redeemed AS (
     FROM chain.redemptions AS r
     CROSS JOIN book.protocol AS p
     LEFT JOIN book.currencies AS k ON k.account = r.collateral
-),
-converted AS (
-    SELECT c.tx, c.log_index, c.contract, c.stakeholder, c.neg_risk_market, c.amount, len(c.no_indexes) AS no_count,
-           c.amount * coalesce(m.fee_bips, 0) // 10000 AS fee,
-           p.burn, p.zero, p.neg_risk_vault, p.wrapped_collateral
-    FROM chain.conversions AS c
-    CROSS JOIN book.protocol AS p
-    LEFT JOIN chain.neg_risk_markets AS m ON m.neg_risk_market = c.neg_risk_market
-),
-converted_tokens AS (
-    SELECT c.tx, c.log_index, c.stakeholder, c.contract, c.amount, c.amount * coalesce(m.fee_bips, 0) // 10000 AS fee,
-           c.neg_risk_market, list_contains(c.no_indexes, q.question_index) AS given,
-           no_token.token AS no_token, yes_token.token AS yes_token, p.burn, p.zero, p.neg_risk_vault
-    FROM chain.conversions AS c
-    CROSS JOIN book.protocol AS p
-    JOIN chain.neg_risk_questions AS q ON q.neg_risk_market = c.neg_risk_market
-        AND (q.tx < c.tx OR (q.tx = c.tx AND q.log_index < c.log_index))
-    LEFT JOIN chain.neg_risk_markets AS m ON m.neg_risk_market = c.neg_risk_market
-    LEFT JOIN dim.tokens AS yes_token ON yes_token.condition = q.condition AND yes_token.outcome_index = 0
-        AND yes_token.collateral = p.wrapped_collateral
-    LEFT JOIN dim.tokens AS no_token ON no_token.condition = q.condition AND no_token.outcome_index = 1
-        AND no_token.collateral = p.wrapped_collateral
-),
-funding AS (
-    SELECT f.*, CASE WHEN f.kind = 0 THEN list_max(f.amounts) ELSE 0 END AS added, a.condition, a.collateral
-    FROM chain.amm_funding AS f JOIN chain.amm_pools AS a ON a.pool = f.pool
 )
 -- fills: the wallet against the exchange (or against the operator or pool that filled it)
 SELECT tx, log_index, CASE WHEN sign = 1 THEN wallet ELSE other END AS account,
@@ -114,39 +88,10 @@ SELECT r.tx, r.log_index, CASE WHEN sign = 1 THEN r.issuer ELSE r.redeemer END, 
        sign * s.amount, 'redeem', r.condition, NULL
 FROM redeemed AS r JOIN chain.redemption_shares AS s ON s.tx = r.tx AND s.log_index = r.log_index
 CROSS JOIN both_sides
--- neg-risk conversions: cash, unbacked wrapped collateral, and the shares given and received
+-- neg-risk conversions, and the funding of AMM pools
 UNION ALL
-SELECT tx, log_index, CASE WHEN sign = 1 THEN stakeholder ELSE wrapped_collateral END, NULL, NULL, 1,
-       sign * (no_count - 1) * (amount - fee), 'convert', NULL, neg_risk_market
-FROM converted CROSS JOIN both_sides WHERE no_count > 1
+SELECT tx, log_index, account, token, about_token, currency, amount, reason, condition, neg_risk_market
+FROM book.conversion_lines
 UNION ALL
-SELECT tx, log_index, CASE WHEN sign = 1 THEN neg_risk_vault ELSE wrapped_collateral END, NULL, NULL, 1,
-       sign * (no_count - 1) * fee, 'convert fee', NULL, neg_risk_market
-FROM converted CROSS JOIN both_sides WHERE no_count > 1 AND fee <> 0
-UNION ALL
-SELECT tx, log_index, CASE WHEN sign = 1 THEN contract ELSE zero END, NULL, NULL, 2,
-       sign * amount, 'convert', NULL, neg_risk_market
-FROM converted_tokens CROSS JOIN both_sides WHERE NOT given
-UNION ALL
-SELECT tx, log_index, CASE WHEN sign = 1 THEN burn WHEN given THEN stakeholder ELSE contract END,
-       no_token, no_token, NULL, sign * amount, 'convert', NULL, neg_risk_market
-FROM converted_tokens CROSS JOIN both_sides
-UNION ALL
-SELECT tx, log_index, CASE WHEN sign = 1 THEN stakeholder ELSE contract END, yes_token, yes_token, NULL,
-       sign * (amount - fee), 'convert', NULL, neg_risk_market
-FROM converted_tokens CROSS JOIN both_sides WHERE NOT given
-UNION ALL
-SELECT tx, log_index, CASE WHEN sign = 1 THEN neg_risk_vault ELSE contract END, yes_token, yes_token, NULL,
-       sign * fee, 'convert fee', NULL, neg_risk_market
-FROM converted_tokens CROSS JOIN both_sides WHERE NOT given AND fee <> 0
--- funding of AMM pools
-UNION ALL
-SELECT f.tx, f.log_index, CASE WHEN sign = 1 THEN f.pool ELSE f.funder END, NULL, NULL, 1,
-       sign * (f.added - f.collateral_from_fees), CASE WHEN f.kind = 0 THEN 'fund' ELSE 'unfund' END, f.condition, NULL
-FROM funding AS f CROSS JOIN both_sides
-UNION ALL
-SELECT f.tx, f.log_index, CASE WHEN sign = 1 THEN f.funder ELSE f.pool END, t.token, t.token, NULL,
-       sign * (CASE WHEN f.kind = 0 THEN f.added - f.amounts[t.outcome_index + 1] ELSE f.amounts[t.outcome_index + 1] END),
-       CASE WHEN f.kind = 0 THEN 'fund' ELSE 'unfund' END, f.condition, NULL
-FROM funding AS f JOIN dim.tokens AS t ON t.condition = f.condition AND t.collateral = f.collateral
-CROSS JOIN both_sides;
+SELECT tx, log_index, account, token, about_token, currency, amount, reason, condition, neg_risk_market
+FROM book.funding_lines;

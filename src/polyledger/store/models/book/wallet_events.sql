@@ -29,15 +29,15 @@ FROM chain.redemptions AS r
 JOIN dim.tokens AS t ON t.condition = r.condition AND t.collateral = r.collateral AND t.outcome_index = 0
 JOIN book.currencies AS k ON k.account = r.collateral
 UNION ALL
-SELECT l.tx, l.account, l.token, l.amount, 0, 0, 0, 0, 0, 0
-FROM book.lines AS l
-WHERE l.reason IN ('convert', 'convert fee', 'fund', 'unfund') AND l.token IS NOT NULL
+SELECT tx, account, token, amount, 0, 0, 0, 0, 0, 0 FROM book.conversion_lines WHERE token IS NOT NULL
+UNION ALL
+SELECT tx, account, token, amount, 0, 0, 0, 0, 0, 0 FROM book.funding_lines WHERE token IS NOT NULL
 UNION ALL
 SELECT l.tx, l.account, t.token, 0, l.amount, 0, 0, 0, 0, 0
-FROM book.lines AS l
+FROM book.funding_lines AS l
 JOIN dim.tokens AS t ON t.condition = l.condition AND t.outcome_index = 0
 JOIN book.protocol AS p ON p.collateral = t.collateral
-WHERE l.reason IN ('fund', 'unfund') AND l.currency = 1
+WHERE l.currency = 1
 UNION ALL
 SELECT tx, recipient, token, amount, 0, 0, 0, 0, 0, amount FROM chain.share_transfers WHERE plain
 UNION ALL
