@@ -28,6 +28,8 @@ DEFAULT_LARGEST_ANSWER: Final = 256 * 1024 * 1024  # the largest documented answ
 PASSING_STATUSES: Final = frozenset({408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530})
 _TOOK_TOO_LONG: Final = frozenset({408, 504, 524})
 _SHOWN_OF_A_BODY: Final = 160
+_ROUNDS_TO_OPEN: Final = 2
+"""So many times the attempts of one request, failed in a row by all users of a client, open its circuit."""
 
 QueryParameters = Mapping[str, str | int | bool | Sequence[str | int]] | Sequence[tuple[str, str]]
 
@@ -103,6 +105,7 @@ class HttpClient:
         self.policy = policy or RetryPolicy()
         self.requests = 0
         self.bytes_received = 0
+        self._failures_in_a_row = 0  # of all users together; refusals of a healthy service do not count
         self._largest_answer = largest_answer
         self._clients: dict[str, httpx2.AsyncClient] = {}  # by scheme
         self._options: dict[str, Any] = {
@@ -182,6 +185,8 @@ class HttpClient:
     ) -> HttpAnswer:
         """`send`, repeated by the client's `RetryPolicy` while the fault is a passing one.
 
+        All users of a client share a circuit breaker: while nobody gets an answer, nobody tries twice.
+
         `headers` is called for each attempt, since a signature may hold the time it was made at.
         `check` may look at an answer and raise `UpstreamUnavailableError` to have it asked for again.
 
@@ -195,6 +200,10 @@ class HttpClient:
         def wait(error: Exception) -> bool | float:
             nonlocal failures
             failures += 1
+            if not isinstance(error, RateLimitedError):
+                self._failures_in_a_row += 1
+            if self._failures_in_a_row >= _ROUNDS_TO_OPEN * self.policy.attempts:
+                return False
             return wait_after(error, failures, self.policy)
 
         try:
@@ -206,6 +215,7 @@ class HttpClient:
                     answer = await self.send(method, url, params=params, content=content, headers=made, secrets=secrets)
                     if check is not None:
                         check(answer)
+                    self._failures_in_a_row = 0
         except UpstreamUnavailableError as error:
             raise _given_up(error, self.source, failures) from error
         return answer

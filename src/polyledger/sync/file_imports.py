@@ -250,9 +250,15 @@ class TradeImport(FileImport):
             self.require_rows(opened, report)
             opened.require_unchanged()
             report.repeats = writer.finish()
-            evidence = self._evidence(connection, opened, "trades:")
-            source = f"file:{file.name}"
-            report.note_claims(prove_stated_tokens(connection, self._claims(), source, evidence, writer.file))
+            report.note_claims(
+                prove_stated_tokens(
+                    connection,
+                    self._claims(),
+                    f"file:{file.name}",
+                    lambda: self._evidence(connection, opened, "trades:"),
+                    writer.file,
+                )
+            )
             report.rejects = opened.rejects.keep()
         report.file = writer.file
 

@@ -162,7 +162,7 @@ class ListedRows:
         writer.finish()
         claims = ClaimWriter(self.database, self.evidence_folder, self.run_id, self.contracts)
         source = self.name.partition(":")[0]
-        prove_stated_tokens(self.database.connection, claims, source, evidence_id, writer.file)
+        prove_stated_tokens(self.database.connection, claims, source, lambda: evidence_id, writer.file)
 
     def _store_movements(self, records: Sequence[ActivityRecord]) -> None:
         if not records:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import duckdb
 import pyarrow as pa
 
@@ -12,7 +14,7 @@ _WORD = pa.binary(32)
 
 
 def prove_stated_tokens(
-    connection: duckdb.DuckDBPyConnection, writer: ClaimWriter, source: str, evidence_id: int, file: int
+    connection: duckdb.DuckDBPyConnection, writer: ClaimWriter, source: str, evidence: Callable[[], int], file: int
 ) -> ClaimCounts | None:
     """Store the pairs of token and condition in the rows of a file as claims, with what derivation makes of them.
 
@@ -20,7 +22,7 @@ def prove_stated_tokens(
         connection: the writing connection, inside the transaction that has stored the rows.
         writer: of the run.
         source: who says so, ``file:NAME`` or a service.
-        evidence_id: of what the rows were read from.
+        evidence: the id of what the rows were read from; asked for only when there is something to claim.
         file: key in imported.files.
 
     Returns:
@@ -31,4 +33,4 @@ def prove_stated_tokens(
         return None
     ids = {name: stated.column(name).cast(_WORD) for name in ("token", "condition")}
     table = pa.table({**ids, "outcome_index": stated.column("outcome_index"), "outcome": stated.column("outcome")})
-    return writer.store_claims(connection, source, evidence_id, tokens=table)
+    return writer.store_claims(connection, source, evidence(), tokens=table)
