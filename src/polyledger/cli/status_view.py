@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from polyledger.cli.figures import NONE, bar, compact, percent, ratio, seconds
@@ -87,9 +87,17 @@ def stages_table(stages: Iterable[Document]) -> Table:
             action.replace("-", " "),
             f"{_brief(_sum(planned, 'requests'))} → {_brief(_sum(begun, 'requests'))}",
             f"{_time(planned)} → {_time(begun)}" if begun else "[dim]not needed[/]",
-            f"{_brief(_sum(planned, 'found'))} → {_brief(_sum(begun, 'found'))}" if begun else NONE,
+            _found(planned, begun),
         )
     return table
+
+
+def _found(planned: Sequence[Document], begun: Sequence[Document]) -> str:
+    """What was found beside what was expected, where anything could be: nobody knows what a scan or a list holds."""
+    if not begun:
+        return NONE
+    expected = _sum(planned, "found")
+    return f"{_brief(expected) if expected else NONE} → {_brief(_sum(begun, 'found'))}"
 
 
 def _time(parts: Iterable[Document]) -> str:

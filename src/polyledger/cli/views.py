@@ -239,7 +239,7 @@ def _spread(numbers: Mapping[str, int], shown: int = 4) -> str:
     parts = [f"{count(n)} {name.replace('_', ' ')}" for name, n in ordered[:shown]]
     if len(ordered) > shown:
         parts.append(f"{count(sum(n for _, n in ordered[shown:]))} more")
-    return f" ({', '.join(parts)})" if len(parts) > 1 else ""
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def export(document: Document, width: int) -> Iterable[RenderableType]:  # noqa: ARG001  (one line)

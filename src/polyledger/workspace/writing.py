@@ -32,6 +32,7 @@ _COUNTED: Final = (
     "fills", "matches", "share_transfers", "collateral_transfers", "position_changes", "redemptions", "conversions",
     "preparations", "resolutions", "transactions", "minor_logs", "unknown_logs",
 )  # fmt: skip
+_LISTED: Final = {"imported_trades": "imported.trades", "imported_movements": "imported.movements"}
 
 
 class LedgerWriting(LedgerFollowing):
@@ -260,4 +261,5 @@ class LedgerWriting(LedgerFollowing):
 
 
 def _counts(database: Database) -> dict[str, int]:
-    return {name: int(database.query(f"SELECT count(*) FROM chain.{name}")[0][0]) for name in _COUNTED}
+    tables = {name: f"chain.{name}" for name in _COUNTED} | _LISTED
+    return {name: int(database.query(f"SELECT count(*) FROM {table}")[0][0]) for name, table in tables.items()}
