@@ -152,11 +152,15 @@ def polars_profit(folder: Path) -> dict[str, Any]:
     return {"seconds": seconds, "processor": processor, "sums": _plain([sums])}
 
 
-def _polars_profit(folder: Path) -> Any:
+def _polars_totals(*names: str) -> list[Any]:
     import polars as pl
 
-    def total(*names: str) -> list[pl.Expr]:
-        return [pl.col(name).sum() for name in names]
+    return [pl.col(name).sum() for name in names]
+
+
+def _polars_positions(folder: Path) -> Any:
+    """One row per wallet and condition."""
+    import polars as pl
 
     is_buy = pl.col("side") == 0
     net_fee = pl.col("fee") - pl.col("fee_refund")
@@ -176,17 +180,17 @@ def _polars_profit(folder: Path) -> Any:
         (pl.col("collateral") - pl.when(is_buy).then(pl.col("leftover")).otherwise(0)).alias("volume"),
     )
     holdings = events.group_by("wallet", "token").agg(
-        *total("net", "cash", "volume"), pl.len().cast(pl.Int64).alias("fills")
+        *_polars_totals("net", "cash", "volume"), pl.len().cast(pl.Int64).alias("fills")
     )
     held = pl.col("net").clip(lower_bound=0)
     outcome = pl.col("outcome_index")
-    positions = (
+    return (
         holdings.join(pl.scan_parquet(folder / "tokens.parquet"), on="token", how="left")
         .with_columns(held.alias("held"), (-pl.col("net")).clip(lower_bound=0).alias("missing"))
         .with_columns((pl.col("held") * pl.col("numerator") // pl.col("denominator")).fill_null(0).alias("settled"))
         .group_by("wallet", "condition", pl.when(pl.col("condition").is_null()).then(pl.col("token")).alias("loose"))
         .agg(
-            *total("cash", "settled", "volume", "fills", "missing"),
+            *_polars_totals("cash", "settled", "volume", "fills", "missing"),
             pl.col("denominator").is_not_null().any().alias("resolved"),
             pl.len().alias("tokens"),
             pl.col("held").min().alias("least_held"),
@@ -197,6 +201,12 @@ def _polars_profit(folder: Path) -> Any:
             pl.col("neg_risk_market").first(),
         )
     )
+
+
+def _polars_profit(folder: Path) -> Any:
+    import polars as pl
+
+    positions = _polars_positions(folder)
     settled = pl.col("resolved") & (pl.col("missing") == 0)
     grouped = pl.col("neg_risk_market").is_not_null()
     plain_open = ~pl.col("resolved") & ~grouped
@@ -241,4 +251,4 @@ def _polars_profit(folder: Path) -> Any:
             *(zero.alias(name) for name in _SUMS[5:]),
         )
     )
-    return pl.concat([by_condition, by_group]).group_by("wallet", "category").agg(*total(*_SUMS))
+    return pl.concat([by_condition, by_group]).group_by("wallet", "category").agg(*_polars_totals(*_SUMS))

@@ -62,19 +62,9 @@ def wallets(
     """Rank wallets by realized P&L, with the coverage and the bounds it comes with."""
     from polyledger.cli import wallet_views
 
-    if era is not None and method != "average-cost":
-        raise UsageError(
-            "--era is a choice of the average-cost method", "Add --method average-cost, or leave --era out"
-        )
-    if min_coverage is not None and not 0 <= min_coverage <= 1:
-        raise UsageError(f"--min-coverage {min_coverage} is not a share", "Give a number from 0 to 1, such as 0.8")
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit {limit} shows nothing", "Give a number from 1")
+    _check(method, era, min_coverage, limit)
     if distribution:
-        with session.open() as workspace:
-            spread = workspace.coverage_distribution(category=category, **words_of(period)).document
-        session.emit(spread, wallet_views.distribution)
-        return
+        return _distribution(session, category, period)
     with session.open() as workspace:
         result = workspace.wallets(
             method=method,
@@ -90,6 +80,26 @@ def wallets(
             **words_of(period),
         )
     session.emit(result.document, wallet_views.wallets)
+
+
+def _distribution(session: Session, category: str | None, period: PeriodFlags | None) -> None:
+    from polyledger.cli import wallet_views
+
+    with session.open() as workspace:
+        spread = workspace.coverage_distribution(category=category, **words_of(period)).document
+    session.emit(spread, wallet_views.distribution)
+
+
+def _check(method: str, era: str | None, min_coverage: float | None, limit: int | None) -> None:
+    """Refuse, in the words of the command line, what makes no sense."""
+    if era is not None and method != "average-cost":
+        raise UsageError(
+            "--era is a choice of the average-cost method", "Add --method average-cost, or leave --era out"
+        )
+    if min_coverage is not None and not 0 <= min_coverage <= 1:
+        raise UsageError(f"--min-coverage {min_coverage} is not a share", "Give a number from 0 to 1, such as 0.8")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} shows nothing", "Give a number from 1")
 
 
 def wallet(

@@ -98,6 +98,41 @@ class RangeFetcher:
 
         return await self.pool.run(attempt, avoid=avoid)
 
+    async def divided(
+        self, block: int, queries: Sequence[Query], refusal: Refusal, kept: list[RawAnswer]
+    ) -> tuple[list[LogColumns], int]:
+        """The logs of one block that do not fit in one answer: divided by address, then by topic.
+
+        Args:
+            refusal: of the undivided question.
+            kept: see `logs`.
+
+        Returns:
+            The parts, not merged, and how many requests they took.
+
+        Raises:
+            SourceError: not even the logs of one event of one contract fit.
+        """
+        parts: list[LogColumns] = []
+        waiting = list(queries)
+        requests = 0
+        while waiting:
+            query = waiting.pop()
+            requests += 1
+            answer = (await self.logs([(block, block)], [query], kept=kept))[0]
+            if isinstance(answer, LogColumns):
+                parts.append(answer)
+                continue
+            halves = query.halves()
+            if halves is None:
+                raise SourceError(
+                    f"No endpoint gives the logs of block {block}, not even of one event of one contract"
+                    f" ({answer.message or refusal.message})",
+                    "Use an endpoint that allows more logs in one answer",
+                )
+            waiting += halves
+        return parts, requests
+
     async def headers(self, numbers: Sequence[int]) -> dict[int, Header]:
         """Headers by number. Blocks that no node knows, after several tries, are left out."""
         found: dict[int, Header] = {}
@@ -160,32 +195,15 @@ class RangeFetcher:
         return [RawAnswer(gathered.endpoint.name, from_block, to_block, now, body) for body in gathered.bodies]
 
     async def _fetch_divided(self, block: int, queries: Sequence[Query], refusal: Refusal) -> Fetched:
-        """One block whose logs do not fit in one answer: divided by address, then by topic."""
-        parts: list[LogColumns] = []
+        """One block whose logs do not fit in one answer, with its header."""
         kept: list[RawAnswer] = []
-        waiting = list(queries)
-        requests = 1
-        while waiting:
-            query = waiting.pop()
-            requests += 1
-            answer = (await self.logs([(block, block)], [query], kept=kept))[0]
-            if isinstance(answer, LogColumns):
-                parts.append(answer)
-                continue
-            halves = query.halves()
-            if halves is None:
-                raise SourceError(
-                    f"No endpoint gives the logs of block {block}, not even of one event of one contract"
-                    f" ({answer.message or refusal.message})",
-                    "Use an endpoint that allows more logs in one answer",
-                )
-            waiting += halves
+        parts, requests = await self.divided(block, queries, refusal, kept)
         header = (await self.headers([block])).get(block)
         if header is None:
             raise InconsistentAnswerError(f"Block {block} has gone while its logs were read")
         logs = merged(parts)
         verify_hashes(logs, [header])
-        scanned = ScannedRange(block, block, logs, header, header, requests=requests, bodies=kept)
+        scanned = ScannedRange(block, block, logs, header, header, requests=1 + requests, bodies=kept)
         return Fetched(scanned, max(map(len, parts), default=0), None)
 
     async def with_timestamps(self, scanned: ScannedRange) -> ScannedRange:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from polyledger.ctf.concerns import names_any
 from polyledger.ctf.contracts import ContractSet
 from polyledger.ctf.logs import LogColumns
-from polyledger.domain.errors import SourceError
 from polyledger.net import MethodUnavailableError
 from polyledger.sources.chain_fetch import RangeFetcher
 from polyledger.sources.chain_integrity import ReorgDetectedError, accounts_named, merged
@@ -132,23 +131,8 @@ class TransactionReader:
         return LogColumns.concat(parts)
 
     async def _divided(self, block: int, queries: Sequence[Query], refusal: Refusal) -> LogColumns:
-        """One block that is too large for one answer, by halves of its queries."""
-        parts: list[LogColumns] = []
-        waiting = list(queries)
-        while waiting:
-            query = waiting.pop()
-            self._requests += 1
-            answer = (await self._fetcher.logs([(block, block)], [query], kept=self._kept))[0]
-            if isinstance(answer, LogColumns):
-                parts.append(answer)
-                continue
-            halves = query.halves()
-            if halves is None:
-                raise SourceError(
-                    f"No endpoint gives the logs of block {block} ({answer.message or refusal.message})",
-                    "Use an endpoint that allows more logs in one answer, or one with receipts",
-                )
-            waiting += halves
+        parts, requests = await self._fetcher.divided(block, queries, refusal, self._kept)
+        self._requests += requests
         return merged(parts)
 
 

@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
-from polyledger.domain.errors import UsageError, WorkspaceError
-from polyledger.store.database import check_format, is_damage, plain_errors
+from polyledger.domain.errors import UsageError
+from polyledger.store.database import Database, is_damage, plain_errors
 
 NEXT_STEP: Final = "The ledger is read-only for SQL and files cannot be reached; 'SHOW TABLES' lists what can be read"
 _KINDS: Final = "SELECT, WITH, FROM, VALUES, EXPLAIN, SHOW, DESCRIBE or SUMMARIZE"
@@ -54,24 +53,17 @@ class Rows:
             yield batch
 
 
-def user_query(path: Path, sql: str) -> pa.Table:
-    """Run a user's SQL on a connection of its own that can only read.
+def user_query(database: Database, sql: str) -> pa.Table:
+    """Run a user's SQL on a ledger that was opened for nothing else, and for reading: it can reach no file afterwards.
 
     Raises:
         UsageError: not one query, or one that the engine refuses.
     """
-    if not path.exists():
-        raise WorkspaceError(f"There is no ledger at {path}", "Run 'polyledger sync' in this workspace first")
-    with plain_errors(path):
-        connection = duckdb.connect(str(path), read_only=True)
-        try:
-            check_format(connection, path)
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
-            with read_only_query(connection, sql) as rows:
-                return pa.Table.from_batches(list(rows), rows.schema)
-        finally:
-            connection.close()
+    with plain_errors(database.path):
+        database.forbid_files()
+        database.connection.execute("SET lock_configuration = true")
+        with read_only_query(database.connection, sql) as rows:
+            return pa.Table.from_batches(list(rows), rows.schema)
 
 
 @contextmanager

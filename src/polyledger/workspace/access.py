@@ -83,9 +83,11 @@ class LedgerAccess:
         return self._answered(lambda door: door.sql(query), lambda: self._reader().arrow(query))
 
     def _sql(self, query: str) -> pa.Table:
-        self._reader()  # renews the views where they are another version's
-        self.close()  # the engine opens a file in one way at a time
-        return user_query(self.path / LEDGER_FILE, query)
+        self.close()
+        try:
+            return user_query(self._reader(), query)
+        finally:
+            self.close()  # nothing else is done with a ledger that SQL of others was run on
 
     def _ask(self, name: str, progress: Progress | None = None, /, **arguments: Any) -> dict[str, Any]:
         """The document that answers a question of `polyledger.door.questions`, from whoever has the ledger."""
