@@ -64,7 +64,8 @@ def wallets(
 
     _check(method, era, min_coverage, limit)
     if distribution:
-        return _distribution(session, category, period)
+        _distribution(session, category, period)
+        return
     with session.open() as workspace:
         result = workspace.wallets(
             method=method,
