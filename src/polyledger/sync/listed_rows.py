@@ -85,7 +85,10 @@ class ListedRows:
         earliest, end = json.loads(known)
         if earliest > (scope.since or 0):
             return True
-        return bool(end < scope.until if scope.until is not None else time.time() - end > _FRESH)
+        now = time.time()
+        if scope.until is not None and scope.until < now:
+            return bool(end < scope.until)
+        return bool(now - end > _FRESH)
 
     def keep(
         self,

@@ -170,8 +170,8 @@ class Listings:
 
     async def _list(self, listing: Listing, upstreams: Upstreams) -> None:
         rows = _rows_of(self._database, listing, self._contracts, self._evidence_folder, self._run_id)
-        since, until = self._scope.since, self._scope.until
-        start, end = rows.start(since), until if until is not None else int(time.time())
+        since, now = self._scope.since, int(time.time())
+        start, end = rows.start(since), now if self._scope.until is None else min(self._scope.until, now)
         records: list[TradeRecord | ActivityRecord] = []
         pages: list[Evidence] = []
         rejected, began = 0, time.monotonic()
