@@ -93,7 +93,7 @@ def test_a_walk_reads_every_page_and_stops_at_the_end_marker() -> None:
     pages = walk(listing([row(condition) for condition in IDS[:7]], 3))
     assert [one.key for page in pages for one in page.answers] == IDS[:7]
     assert [(page.cursor, page.next_cursor) for page in pages] == [
-        ("MA==", cursor(3)),
+        (None, cursor(3)),
         (cursor(3), cursor(6)),
         (cursor(6), None),
     ]

@@ -153,8 +153,8 @@ class ClobSource:
             require_success(evidence, document)
             rows, next_cursor = _page(url, document)
             guard.check(_identity_of(rows), next_cursor)
-            last = next_cursor == END_CURSOR
-            yield Page(_read_all(rows, evidence), cursor, None if last else next_cursor, evidence)
+            asked, following = (None if at in {FIRST_CURSOR, END_CURSOR} else at for at in (cursor, next_cursor))
+            yield Page(_read_all(rows, evidence), asked, following, evidence)
             cursor = next_cursor
 
 

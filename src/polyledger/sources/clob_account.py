@@ -126,7 +126,8 @@ class ClobAccount:
             rows, following = _page(url, document)
             guard.check(tuple(str(row.get("id")) for row in rows) or None, following)
             answers = tuple(answer for row in rows for answer in _answers(row, evidence))
-            yield Page(answers, cursor, None if following == END_CURSOR else following, evidence)
+            asked, later = (None if at in {FIRST_CURSOR, END_CURSOR} else at for at in (cursor, following))
+            yield Page(answers, asked, later, evidence)
             cursor = following
 
     def _headers(self) -> Mapping[str, str]:

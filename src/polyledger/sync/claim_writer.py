@@ -103,7 +103,7 @@ class ClaimWriter:
             raise
 
     def commit_page(
-        self, source: str, kind: str, walk: str, answers: Sequence[Answer[Any]], page: Page[Any]
+        self, source: str, kind: str, walk: str, answers: Sequence[Answer[Any]], page: Page[Any], *, is_last: bool
     ) -> ClaimCounts:
         """Store what one page of a walk brought together with the cursor to go on with, so that a walk can be resumed.
 
@@ -112,6 +112,7 @@ class ClaimWriter:
             walk: which list of the source it is.
             answers: of the page, as far as they are wanted.
             page: the page.
+            is_last: the walk ends here, though the list may go on.
         """
         name = f"walk_cursor:{source}:{walk}"
         rows = f"walk_rows:{source}:{walk}"
@@ -121,7 +122,7 @@ class ClaimWriter:
                 seen = 0 if page.cursor is None else int(self._database.setting(f"{rows}:seen") or 0)
                 seen += len(page.answers)
                 self._database.set_setting(f"{rows}:seen", str(seen))
-                self._database.set_setting(name, page.next_cursor or "")
+                self._database.set_setting(name, "" if is_last else page.next_cursor or "")
                 if page.next_cursor is None:
                     self._database.set_setting(rows, str(seen))
                 return counts

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -29,7 +30,7 @@ from polyledger.sync.board import Board
 from polyledger.sync.claim_writer import ClaimWriter
 from polyledger.sync.missing import Missing
 from polyledger.sync.stage_records import StageRecord, StageRecords
-from polyledger.sync.stages import ACTIONS, SCAN, Plan, Stage
+from polyledger.sync.stages import ACTIONS, SCAN, Plan, worth_walking
 from polyledger.sync.tally import Tally, settlement_state
 from polyledger.sync.upstreams import Upstreams
 
@@ -90,6 +91,7 @@ class LookupRound:
         self._writing = anyio.Lock()
         self._ledger_trouble: WorkspaceError | None = None
         self._calls: Counter[str] = Counter()
+        self._walked: set[tuple[str, Kind, tuple[str, ...]]] = set()
         self.found: set[Kind] = set()
 
     async def run(self) -> None:
@@ -127,12 +129,17 @@ class LookupRound:
             if stage.depends or stage.kind is None or stage.action == SCAN:
                 continue
             if stage.walks:
-                await self._walk(name, stage, stage.kind, self._records.of_stage(stage))
+                await self._walk(name, stage.walks, stage.kind, stage.keys, self._records.of_stage(stage))
             else:
                 await self._stage(name, stage.kind, stage.keys)
         while True:
             kind = self._next_left_over(name)
-            if kind is not None:
+            lists = () if kind is None else self._lists_for_left_over(name, kind)
+            if kind is not None and lists:
+                # What a source leaves over that has stopped answering may be more than is asked for one by one.
+                record = self._records.left_over(name, f"walk-{ACTIONS[kind]}")
+                await self._walk(name, lists, kind, self._board.waiting(name, kind), record)
+            elif kind is not None:
                 await self._ask(name, kind, self._board.take(name, kind, self._portion(name, kind)))
             elif any(self._board.may_come(name, kind) for kind in self._board.kinds_of(name)):
                 await self._changed.wait()
@@ -146,6 +153,12 @@ class LookupRound:
             if waiting and (waiting >= self._batch(name, kind) or not self._board.may_come(name, kind)):
                 return kind
         return None
+
+    def _lists_for_left_over(self, name: str, kind: Kind) -> tuple[str, ...]:
+        """The lists to walk instead of asking for what waits, each once in a round."""
+        requests = -(-self._board.waiting(name, kind) // self._batch(name, kind))
+        lists = tuple(offer.walk.name for offer in worth_walking(self._plan.walks, name, kind, requests))
+        return () if (name, kind, lists) in self._walked else lists
 
     async def _stage(self, name: str, kind: Kind, count: int) -> None:
         batch = self._batch(name, kind)
@@ -266,24 +279,21 @@ class LookupRound:
         place, keys = self._board.position(kind, key), self._missing.kinds[kind]
         return (0, 0) if place is None else (int(keys.trades[place]), int(keys.volume[place]))
 
-    async def _walk(self, name: str, stage: Stage, kind: Kind, record: StageRecord) -> None:
-        """Walk the lists of a stage and keep what was asked for; at the end the keys that were not met are unknown."""
-        wanted = set(self._board.take(name, kind, stage.keys))
+    async def _walk(self, name: str, lists: tuple[str, ...], kind: Kind, count: int, record: StageRecord) -> None:
+        """Walk lists and keep what is asked for; at the end the keys that were not met are unknown.
+
+        A walk that was interrupted goes on where it was, and then through what lies before: the keys may be others.
+        """
+        self._walked.add((name, kind, lists))
+        wanted = set(self._board.take(name, kind, count))
         tally = self._tallies[name]
         before, began = self._upstreams.requests[name], time.monotonic()
-        source: Any = self._upstreams.lookups[name]
         try:
-            for list_name in stage.walks:
-                cursor = self._writer.walk_cursor(name, list_name)
-                async with aclosing(source.walk(list_name, cursor=cursor)) as pages:
-                    async for page in pages:
-                        answers = [one for one in _keyed(kind, page) if one.key in wanted]
-                        self._take_in(name, kind, answers)
-                        wanted -= {answer.key for answer in answers}
-                        async with self._writing:
-                            await anyio.to_thread.run_sync(
-                                self._writer.commit_page, name, str(kind), list_name, answers, page
-                            )
+            for list_name in lists:
+                begin = self._writer.walk_cursor(name, list_name)
+                await self._pages(name, list_name, kind, wanted, begin=begin, end=None)
+                if begin is not None:
+                    await self._pages(name, list_name, kind, wanted, begin=None, end=begin)
             unknown: list[Answer[Any]] = [
                 Answer(key, Lookup.NOT_FOUND, (), reason="in none of the lists") for key in sorted(wanted)
             ]
@@ -296,6 +306,25 @@ class LookupRound:
         finally:
             record.spent(self._upstreams.requests[name] - before, time.monotonic() - began)
             self._board.give_back(name, kind, wanted)
+
+    async def _pages(
+        self, name: str, list_name: str, kind: Kind, wanted: set[str], *, begin: str | None, end: str | None
+    ) -> None:
+        """The pages of a list from one cursor up to another, as long as anything is wanted that was not met."""
+        source: Any = self._upstreams.lookups[name]
+        if not wanted:
+            return
+        async with aclosing(source.walk(list_name, cursor=begin)) as pages:
+            async for page in pages:
+                answers = [one for one in _keyed(kind, page) if one.key in wanted]
+                self._take_in(name, kind, answers)
+                wanted -= {answer.key for answer in answers}
+                is_last = not wanted or page.next_cursor == end
+                commit = partial(self._writer.commit_page, is_last=is_last)
+                async with self._writing:
+                    await anyio.to_thread.run_sync(commit, name, str(kind), list_name, answers, page)
+                if is_last:
+                    return
 
     async def _commit(self, name: str, kind: Kind, answers: list[Answer[Any]]) -> None:
         if not answers:

@@ -7,7 +7,7 @@ that bring most stand first whatever they ask for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -30,12 +30,12 @@ from polyledger.sync.stages import (
     ScanEstimate,
     Stage,
     WalkOffer,
+    worth_walking,
 )
 
 SHARED_AFTER: Final = 10.0
 """Seconds of work for one source from which on others take a share of it."""
 _NEARLY_AS_FAST: Final = 0.25
-_WALK_WORTH: Final = 0.8  # a walk, which brings no order, must cost clearly less than asking by key
 _LEAST_EXPECTED: Final = 0.5  # keys: below this a stage for what others leave over is not planned
 CHAIN_FIRST_WITHIN: Final = 60.0
 """A scan that takes no longer is done before others are asked, because it tells much of what they would be asked."""
@@ -115,6 +115,7 @@ def build_plan(
         trades=missing.trades,
         volume=missing.volume,
         suggestions=tuple(_suggestions(scan, ordered)),
+        walks=tuple(walks),
     )
 
 
@@ -235,13 +236,8 @@ class _KindPlanner:
                 yield self._stage(candidate, ranked[begin:end], walk)
 
     def _walk_instead(self, candidate: _Candidate, keys: int) -> tuple[WalkOffer, ...]:
-        kind, source = self._keys.kind, candidate.offer.source
-        lists = tuple(
-            offer for offer in self._walks
-            if offer.walk.source == source and offer.walk.kind in {kind, _WALKED_FOR.get(kind)}
-        )  # fmt: skip
-        pages = sum(offer.pages for offer in lists)
-        return lists if lists and pages < _WALK_WORTH * candidate.offer.requests(keys) else ()
+        offer = candidate.offer
+        return worth_walking(self._walks, offer.source, self._keys.kind, offer.requests(keys))
 
     def _stage(self, candidate: _Candidate, positions: Integers, walk: tuple[WalkOffer, ...]) -> Stage:
         offer, kind = candidate.offer, self._keys.kind
@@ -283,10 +279,6 @@ class _KindPlanner:
             depends=True,
             gain=float(hits @ self._scores),
         )
-
-
-_WALKED_FOR: Final[Mapping[Kind, Kind]] = {Kind.RESOLUTION: Kind.MARKET, Kind.TOKEN: Kind.MARKET}
-"""Lists of markets tell resolutions and tokens as well."""
 
 
 def _scan_stage(scan: ScanEstimate, missing: Missing) -> Stage:

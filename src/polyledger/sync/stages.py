@@ -104,6 +104,18 @@ class WalkOffer:
         return max(1, -(-self.rows // self.walk.page))
 
 
+WALKED_FOR: Final[Mapping[Kind, Kind]] = {Kind.RESOLUTION: Kind.MARKET, Kind.TOKEN: Kind.MARKET}
+"""Lists of markets tell resolutions and tokens as well."""
+_WALK_WORTH: Final = 0.8  # a walk, which brings no order, must cost clearly less than asking by key
+
+
+def worth_walking(walks: Sequence[WalkOffer], source: str, kind: Kind, requests: int) -> tuple[WalkOffer, ...]:
+    """The lists of a source to walk for keys of a kind, when that costs clearly less than `requests`; else none."""
+    wanted = {kind, WALKED_FOR.get(kind)}
+    lists = tuple(offer for offer in walks if offer.walk.source == source and offer.walk.kind in wanted)
+    return lists if lists and sum(offer.pages for offer in lists) < _WALK_WORTH * requests else ()
+
+
 @dataclass(frozen=True)
 class ScanEstimate:
     """What the chain stage has to do: blocks that are missing, and what they cost.
@@ -192,6 +204,7 @@ class Plan:
         seconds: from beginning to end, sources working side by side.
         buys: what fits into the budget: shares of the expected gain per stage, aligned with `stages`.
         suggestions: one sentence each.
+        walks: lists that can be walked, for keys that others leave over.
     """
 
     stages: tuple[Stage, ...]
@@ -202,6 +215,7 @@ class Plan:
     trades: int
     volume: int
     suggestions: tuple[str, ...] = ()
+    walks: tuple[WalkOffer, ...] = ()
 
     @property
     def requests(self) -> int:
