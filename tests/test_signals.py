@@ -188,6 +188,34 @@ def test_a_ledger_that_knows_nothing_later_gives_the_same_signals(
     assert found(folder, url) == expected
 
 
+def test_the_standing_of_everybody_is_worked_out_once_a_day(whole: Path, early: Path, url: str, tmp_path: Path) -> None:
+    """Looks within a day find what one look at all of it finds, and rest on the same ranks, which were kept."""
+    folder = shutil.copytree(early, tmp_path / "copy")
+    (folder / "signals.toml").write_text(RULES)
+    blocks = sorted({fill["block"] for fill in fills(whole, url) if f"{fill['block_time']:%Y-%m-%d}" == DAY})
+    kept = set()
+    try:
+        for head in (blocks[len(blocks) // 3], blocks[2 * len(blocks) // 3], blocks[-1]):
+            control(url, head=head)
+            assert sync(folder, url)["signals"]["fired"] > 3
+            with workspace_at(folder, url) as workspace:
+                rows = workspace.sql("SELECT day, basis, ranking, category, content FROM insight.day_ranks").document
+            kept.add(json.dumps(sorted(rows["rows"], key=str), default=str))
+    finally:
+        control(url, head=LAST)
+    assert len(kept) == 1
+    assert found(folder, url) == [row for row in found(whole, url) if row["as_of"] == DAY]
+    # Where what they rest on is another, they are worked out anew: everything that had settled is taken back.
+    first = blocks[0] << 16
+    change(folder, "UPDATE chain.resolutions SET tx = tx + ? WHERE tx < ?", [1 << 40, first])
+    change(folder, "DELETE FROM insight.signals", [])
+    with workspace_at(folder, url) as workspace:
+        workspace.replay_signals(DAY, DAY)
+    again = found(folder, url)
+    assert again
+    assert all(row["resolved_conditions"] == 0 and row["rank"] is None for row in again)
+
+
 @pytest.mark.long
 def test_a_rule_waits_for_what_nobody_has_said_of_a_market_yet(whole: Path, url: str, tmp_path: Path) -> None:
     (tmp_path / "signals.toml").write_text(RULES)

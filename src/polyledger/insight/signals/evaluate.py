@@ -16,10 +16,11 @@ from polyledger.domain.amounts import MICRO
 from polyledger.domain.categories import UNCATEGORIZED, CategoryTable
 from polyledger.domain.ids import address_bytes
 from polyledger.domain.intervals import Interval
+from polyledger.insight.signals.day_ranks import PACKAGE, DayRanks, Ranking, keep_ranks
 from polyledger.insight.signals.reasons import reason
 from polyledger.insight.signals.rules import Rule, Rules
 from polyledger.insight.signals.seen import note_seen, unseen
-from polyledger.insight.signals.standings import PACKAGE, Ranking, standings
+from polyledger.insight.signals.standings import standings
 from polyledger.insight.signals.stored import ensure_tables, store
 from polyledger.store.database import Database, plain_errors
 from polyledger.store.sql import script
@@ -116,12 +117,16 @@ def _evaluate(
     with plain_errors(database.path), closing(database.cursor()) as cursor:
         cursor.execute(script(PACKAGE, "markets")).fetchall()
         cursor.execute(_CANDIDATES)
+        cursor.execute("CREATE OR REPLACE TEMP TABLE signal_waiting (rule VARCHAR, tx BIGINT, log_index INTEGER)")
         for index, (rule, window) in enumerate(zip(rules, windows, strict=True)):
             tell({"stage": "signals", "done": index, "total": len(rules), "unit": "rules", "message": rule.name})
             _gather(cursor, index, rule, window, head)
-        known = _standings(cursor, rules)
+        known, fresh = _standings(cursor, rules)
         found = [row for index, rule in enumerate(rules) for row in _fired(cursor, index, rule, known)]
-    return store(database, rules, found, found_by=found_by, run_id=run_id, now=dt.datetime.now(dt.UTC))
+        waiting = cursor.sql("SELECT * FROM signal_waiting").to_arrow_table()
+    keep_ranks(database, fresh)
+    now = dt.datetime.now(dt.UTC)
+    return store(database, rules, found, waiting, found_by=found_by, run_id=run_id, now=now)
 
 
 def _gather(cursor: duckdb.DuckDBPyConnection, index: int, rule: Rule, window: Window, head: int | None) -> None:
@@ -154,6 +159,12 @@ def _gather(cursor: duckdb.DuckDBPyConnection, index: int, rule: Rule, window: W
             f"{text} AND f.tx IN (SELECT tx FROM signal_awaiting) "
             "AND (f.tx, f.log_index) IN (SELECT (tx, log_index) FROM signal_awaiting)",
             parameters,
+        ).fetchall()
+        cursor.execute(script(PACKAGE, "still_awaiting"), {"rule": index, "name": rule.name}).fetchall()
+        cursor.execute(
+            "DELETE FROM signal_candidates WHERE rule = $rule "
+            "AND (tx, log_index) IN (SELECT (tx, log_index) FROM signal_waiting WHERE rule = $name)",
+            {"rule": index, "name": rule.name},
         ).fetchall()
     if rule.first_entry:
         cursor.execute(script(PACKAGE, "only_first_entries"), {"rule": index}).fetchall()
@@ -204,18 +215,18 @@ def _clauses(rule: Rule, head: int | None) -> tuple[str, dict[str, Any]]:
     return "".join(texts), parameters
 
 
-def _standings(cursor: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> list[Ranking]:
-    """Make the table signal_standings for the days and wallets of the candidates; the rankings it holds."""
+def _standings(cursor: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> tuple[list[Ranking], dict[int, DayRanks]]:
+    """Make the table signal_standings for the days and wallets of the candidates; the rankings it holds, and what of it
+    is worth keeping."""
     rankings = list(dict.fromkeys([Ranking(), *(Ranking.of(rule) for rule in rules)]))
     wanted: dict[int, list[int]] = defaultdict(list)
     for day, account in cursor.execute("SELECT DISTINCT day, account FROM signal_candidates").fetchall():
         wanted[day].append(account)
-    if wanted:
-        cursor.execute(script(PACKAGE, "results")).fetchall()
-    cursor.register("found_standings", standings(cursor, wanted, rankings))
+    table, fresh = standings(cursor, wanted, rankings)
+    cursor.register("found_standings", table)
     cursor.execute("CREATE OR REPLACE TEMP TABLE signal_standings AS SELECT * FROM found_standings").fetchall()
     cursor.unregister("found_standings")
-    return rankings
+    return rankings, fresh
 
 
 def _fired(

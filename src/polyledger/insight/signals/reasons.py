@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from polyledger.domain.amounts import MICRO, amount_text
+from polyledger.insight.signals.day_ranks import PROFIT, Ranking
 from polyledger.insight.signals.rules import Rule
-from polyledger.insight.signals.standings import PROFIT, Ranking
 
 Document = dict[str, Any]
 _MARKET = ("category", "tags", "event", "market")

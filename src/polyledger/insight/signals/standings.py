@@ -1,23 +1,18 @@
-"""What is known of every wallet when a day begins: skill, coverage and rank, from what had settled before that day."""
+"""What is known of a wallet when a day begins: skill, coverage and rank, from what had settled before that day."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from polyledger.insight.signals.rules import Rule
-from polyledger.insight.skill import PACKAGE as INSIGHT
-from polyledger.insight.skill import Sums, estimates, fit
-from polyledger.insight.statistics import Estimate, Floats
+from polyledger.insight.signals.day_ranks import PACKAGE, DayRanks, Ranking, basis_of, kept_ranks, ranks_of
+from polyledger.insight.skill import Sums, draw_legs, estimates, sums_of_trading
 from polyledger.store.sql import script
 
-PACKAGE: Final = "polyledger.insight.signals"
-PROFIT: Final = "realized_pnl"
 _COLUMNS: Final = pa.schema(
     [
         ("ranking", pa.int32()), ("day", pa.int64()), ("account", pa.int32()), ("category", pa.string()),
@@ -26,59 +21,69 @@ _COLUMNS: Final = pa.schema(
         ("traded", pa.int64()), ("resolved", pa.int64()),
     ]
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """By what wallets are placed. Without a skill to ask for, by realized profit over all their markets."""
-
-    measure: str = PROFIT
-    figure: str = "value"
-    over: str = "total"
-    min_resolved: int = 1
-
-    @staticmethod
-    def of(rule: Rule) -> Ranking:
-        """The ranking that a rule reads."""
-        skill = rule.skill
-        return Ranking() if skill is None else Ranking(skill.measure, skill.figure, skill.over, skill.min_resolved)
+_FEW: Final = 2_000
+"""So many accounts are looked up by themselves; for more, everybody is."""
 
 
 def standings(
     connection: duckdb.DuckDBPyConnection, wanted: Mapping[int, Collection[int]], rankings: Sequence[Ranking]
-) -> pa.Table:
+) -> tuple[pa.Table, dict[int, DayRanks]]:
     """One row per ranking, day, wallet and category (null for all of them), for the accounts wanted on each day.
 
     Every wallet takes part in ranks and in what estimates are shrunk towards, all of it as of the beginning of the day.
 
     Args:
-        connection: with the temporary table `signal_results`.
+        connection: with the temporary table `signal_markets`, and the tables of signals.
         wanted: day (since 1970-01-01) → accounts.
         rankings: `ranking` is the index in it.
+
+    Returns:
+        The rows, and the ranks that were not kept yet.
     """
-    parts = [part for day in sorted(wanted) for part in _of_day(connection, day, wanted[day], rankings)]
-    return pa.concat_tables(parts) if parts else _COLUMNS.empty_table()
+    bases = {day: basis_of(connection, day) for day in wanted}
+    ranks = {day: kept_ranks(connection, day, basis, rankings) for day, basis in bases.items()}
+    accounts = {account for of_day in wanted.values() for account in of_day}
+    alone = all(ranks.values()) and len(accounts) <= _FEW
+    closing = any(ranking.measure == "closing_line" for ranking in rankings)
+    draw_legs(connection, accounts if alone else None, imports=False, closing=closing)
+    connection.execute(script(PACKAGE, "results").format(account=_among(accounts if alone else None))).fetchall()
+    parts: list[pa.Table] = []
+    fresh: dict[int, DayRanks] = {}
+    for day in sorted(wanted):
+        of_all = ranks[day]
+        if of_all is None:
+            of_all = fresh[day] = ranks_of(_sums(connection, day), bases[day], rankings)
+        parts += _of_day(_sums(connection, day, wanted[day]), day, of_all)
+    return pa.concat_tables(parts) if parts else _COLUMNS.empty_table(), fresh
 
 
-def _of_day(
-    connection: duckdb.DuckDBPyConnection, day: int, accounts: Collection[int], rankings: Sequence[Ranking]
-) -> Iterator[pa.Table]:
-    connection.execute(script(PACKAGE, "as_of_day"), {"day": day}).fetchall()
-    sums = Sums(connection.sql(script(INSIGHT, "trading_sums")).to_arrow_table())
+def _sums(connection: duckdb.DuckDBPyConnection, day: int, accounts: Collection[int] | None = None) -> Sums:
+    connection.execute(script(PACKAGE, "as_of_day").format(day=int(day), account=_among(accounts))).fetchall()
+    return sums_of_trading(connection)
+
+
+def _among(accounts: Collection[int] | None) -> str:
+    if accounts is None:
+        return ""
+    return f"AND account IN ({', '.join(str(int(account)) for account in sorted(accounts)) or 'NULL'})"
+
+
+def _of_day(sums: Sums, day: int, ranks: DayRanks) -> Iterator[pa.Table]:
     if not sums.table.num_rows:
         return
-    found = estimates(sums, fit(sums))
+    found = estimates(sums, ranks.priors)
     names = np.array(sums.table["category"].to_pylist(), dtype=object)
-    asked = np.isin(sums.table["account"].to_numpy(), np.fromiter(accounts, dtype=np.int32))
-    for index, ranking in enumerate(rankings):
-        rows = asked & (names == None) if ranking.over == "total" else asked & (names != None)  # noqa: E711 - by element
-        estimate = _estimate(sums, found, ranking.measure)
-        place, count = _places(sums, names, getattr(estimate, ranking.figure), ranking)
+    for index, ranking in enumerate(ranks.rankings):
+        in_total = names == None  # noqa: E711 - by element
+        rows = in_total if ranking.over == "total" else ~in_total
+        estimate = ranking.figures(found, sums)
+        figures = getattr(estimate, ranking.figure)
+        place, count = _places(sums, figures, ranking, ranks)
         columns: dict[str, Any] = {
             "ranking": np.full(len(names), index), "day": np.full(len(names), day),
             "account": sums.table["account"].to_numpy(), "category": names,
-            "figure": getattr(estimate, ranking.figure), "value": estimate.value, "low": estimate.low,
-            "high": estimate.high, "shrunk": estimate.shrunk, "markets": _trials(sums, ranking.measure),
+            "figure": figures, "value": estimate.value, "low": estimate.low,
+            "high": estimate.high, "shrunk": estimate.shrunk, "markets": ranking.trials(sums),
             "place": place, "wallets": count, "traded": sums.column("conditions"), "resolved": sums.column("resolved"),
         }  # fmt: skip
         yield pa.table(
@@ -94,26 +99,12 @@ def _column(values: Any, kind: pa.DataType) -> pa.Array:
     return pa.array(np.asarray(values, dtype=np.float64), from_pandas=True).cast(kind)
 
 
-def _estimate(sums: Sums, found: Mapping[str, Estimate], measure: str) -> Estimate:
-    if measure != PROFIT:
-        return found[measure]
-    profit = sums.column("profit_x")
-    nothing = np.full_like(profit, np.nan)
-    return Estimate(profit, nothing, nothing, nothing)
-
-
-def _trials(sums: Sums, measure: str) -> Floats:
-    return sums.column("hit_n" if measure == "hit_rate" else "resolved")
-
-
-def _places(sums: Sums, names: Any, figures: Floats, ranking: Ranking) -> tuple[Floats, Floats]:
+def _places(sums: Sums, figures: Any, ranking: Ranking, ranks: DayRanks) -> tuple[Any, Any]:
     """The place of each row among those of its category that have enough data (equals share a place), and how many."""
     place, count = np.full(len(figures), np.nan), np.full(len(figures), np.nan)
-    eligible = (_trials(sums, ranking.measure) >= ranking.min_resolved) & np.isfinite(figures)
-    better = figures if ranking.measure == "brier" else -figures
-    for name in [None] if ranking.over == "total" else sorted({n for n in names.tolist() if n is not None}):
-        of_name = names == name
-        rows = of_name & eligible
-        place[rows] = np.searchsorted(np.sort(better[rows]), better[rows], side="left") + 1
-        count[of_name] = rows.sum()
+    enough = (ranking.trials(sums) >= ranking.min_resolved) & np.isfinite(figures)
+    for category, mask in sums.by_category():
+        rows = mask & enough
+        place[rows] = ranks.place(ranking, category, ranking.better(figures[rows]))
+        count[mask] = ranks.count(ranking, category)
     return place, count

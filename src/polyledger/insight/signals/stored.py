@@ -48,6 +48,7 @@ def store(
     database: Database,
     rules: Sequence[Rule],
     found: Sequence[Document],
+    waiting: pa.Table,
     *,
     found_by: str,
     run_id: str,
@@ -55,15 +56,17 @@ def store(
 ) -> dict[str, int]:
     """Write what was found, each signal once: how many "fired" and were "voided" now, and how many are "awaiting".
 
-    Signals whose fill is gone are voided. What waited for its market and was looked at again is settled: it has fired,
-    still waits, or was no signal.
+    Signals whose fill is gone are voided. What waited for its market is settled: it has fired, or was no signal, unless
+    it stands in `waiting` (rule, tx, log_index) and waits on.
     """
     rows = pa.Table.from_pylist(list(found), schema=_SCHEMA)
     with database.transaction() as connection:
         connection.register("found_signals", rows)
+        connection.register("waiting_signals", waiting)
         before = _counts(connection)
         for rule in rules:
-            connection.execute(script(PACKAGE, "no_longer_awaiting"), [rule.name, rule.definition()])
+            about = {"rule": rule.name, "definition": rule.definition()}
+            connection.execute(script(PACKAGE, "no_longer_awaiting"), about)
         ((voided,),) = connection.execute(script(PACKAGE, "void_orphans")).fetchall()
         connection.execute(
             script(PACKAGE, "add_signals"),
@@ -71,6 +74,7 @@ def store(
         )
         after = _counts(connection)
         connection.unregister("found_signals")
+        connection.unregister("waiting_signals")
     return {
         "fired": after["fired"] - before["fired"] + int(voided),
         "awaiting": after["awaiting"],

@@ -1,13 +1,8 @@
--- Sums of the temporary table `trading` per wallet and category, and per wallet (category null): everything that
--- breakdown and skill are computed from. A market counts once.
+-- Sums of the temporary table `trading` per wallet and category, and per wallet (category null): everything that skill is
+-- computed from, and more. A market counts once.
 SELECT account, category, CAST(count(*) AS DOUBLE) AS conditions,
        CAST(sum(CASE WHEN resolved THEN 1 ELSE 0 END) AS DOUBLE) AS resolved,
        CAST(sum(CASE WHEN resolved AND realized_pnl > 0 THEN 1 ELSE 0 END) AS DOUBLE) AS winning,
-       CAST(sum(volume) AS DOUBLE) AS volume, CAST(avg(volume) AS DOUBLE) AS size_mean,
-       CAST(median(volume) AS DOUBLE) AS size_median, CAST(max(volume) AS DOUBLE) AS size_largest,
-       CAST(sum(early_volume) AS DOUBLE) AS early_volume, CAST(sum(late_volume) AS DOUBLE) AS late_volume,
-       CAST(sum(timed_volume) AS DOUBLE) AS timed_volume,
-       CAST(sum(CASE WHEN resolved THEN paid ELSE 0 END) AS DOUBLE) AS paid,
        CAST(sum(CASE WHEN resolved AND NOT tied AND hit IS NOT NULL THEN 1 ELSE 0 END) AS DOUBLE) AS hit_n,
        CAST(sum(CASE WHEN resolved AND NOT tied AND hit THEN 1 ELSE 0 END) AS DOUBLE) AS hit_k,
        sum(CASE WHEN resolved THEN CAST(realized_pnl AS DOUBLE) END) AS profit_x,
@@ -25,7 +20,7 @@ SELECT account, category, CAST(count(*) AS DOUBLE) AS conditions,
        sum(CASE WHEN resolved THEN squared_error * squared_error END) AS brier_xx,
        sum(CASE WHEN resolved THEN squared_error * shares END) AS brier_xw,
        sum(CASE WHEN resolved THEN shares * shares END) AS brier_ww,
-       sum(CASE WHEN resolved THEN expected_error END) AS expected_error
+       sum(CASE WHEN resolved THEN expected_error END) AS expected_error{more}
 FROM trading
 GROUP BY GROUPING SETS ((account, category), (account))
 ORDER BY account, category

@@ -12,8 +12,8 @@ import duckdb
 import pyarrow as pa
 
 from polyledger.config import TradingSettings
+from polyledger.insight.signals.day_ranks import PACKAGE as SIGNALS
 from polyledger.insight.signals.rules import Rules
-from polyledger.insight.signals.standings import PACKAGE as SIGNALS
 from polyledger.insight.signals.stored import has_tables
 from polyledger.insight.trading.brokers import brokers_for, is_stopped
 from polyledger.insight.trading.orders import Key

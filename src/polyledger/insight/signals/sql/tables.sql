@@ -27,6 +27,15 @@ CREATE TABLE IF NOT EXISTS insight.evaluated_blocks (
     from_block BIGINT NOT NULL,
     to_block BIGINT NOT NULL
 );
+-- What all wallets together were like when a day began, kept for the last days: priors as JSON, and per ranking and category
+-- ('' for totals) the figures of all that are ranked, as doubles, signed so that smaller is better. It holds while basis does.
+CREATE TABLE IF NOT EXISTS insight.day_ranks (
+    day BIGINT NOT NULL,              -- since 1970-01-01, UTC
+    basis VARCHAR NOT NULL,
+    ranking VARCHAR NOT NULL,
+    category VARCHAR NOT NULL,
+    content BLOB NOT NULL
+);
 -- What the last fills were like then: if a reorg has put others in their place, their blocks are evaluated again.
 CREATE TABLE IF NOT EXISTS insight.evaluated_fills (
     definition VARCHAR NOT NULL,
