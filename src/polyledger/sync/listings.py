@@ -7,6 +7,7 @@ scope names, and what else they did: their splits, merges, redemptions and conve
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ import pyarrow as pa
 
 from polyledger.config import Settings
 from polyledger.ctf.contracts import ContractSet
-from polyledger.domain.errors import ConfigurationError, PolyledgerError, WorkspaceError
+from polyledger.domain.errors import ConfigurationError, PolyledgerError, UpstreamUnavailableError, WorkspaceError
 from polyledger.domain.records import ActivityRecord, Lookup, TradeRecord
 from polyledger.domain.scope import Scope, moment_text
 from polyledger.identity.links import link_pairs
@@ -32,8 +33,8 @@ from polyledger.sync.upstreams import Upstreams
 
 MOVEMENTS: Final = ("SPLIT", "MERGE", "REDEEM", CONVERSION)
 """The kinds of activity that change holdings; trades are listed by a route of their own."""
+_MOST_FAILURES: Final = 3  # lists of a service that cannot be used; the next ones are not asked for
 _OUTCOME_SLOTS: Final = 2  # of every market that the Data API describes
-_UNITS: Final = {ACCOUNT_TRADES: "accounts", WALLET_TRADES: "wallets", WALLET_ACTIVITY: "wallets"}
 Progress = Callable[[dict[str, Any]], None]
 ListedPages = AsyncIterator[Page[TradeRecord]] | AsyncIterator[Page[TradeRecord | ActivityRecord]]
 
@@ -67,8 +68,11 @@ def account_keys(settings: Settings) -> AccountKeys | None:
     return AccountKeys(clob.address, *(secret.get_secret_value() for secret in secrets))
 
 
-def listings(settings: Settings, scope: Scope, only: Only) -> list[Listing]:
-    """What is to be listed. A scope of wallets leaves the account out: whose wallet trades for it is not known."""
+def listings(database: Database | None, settings: Settings, scope: Scope, only: Only) -> list[Listing]:
+    """What is to be listed. A scope of wallets leaves the account out: whose wallet trades for it is not known.
+
+    Wallets that were listed before are brought up to date too: figures that end at different times would mislead.
+    """
     found = []
     keys = account_keys(settings)
     if keys is not None and settings.clob.enabled and not scope.wallets:
@@ -77,7 +81,7 @@ def listings(settings: Settings, scope: Scope, only: Only) -> list[Listing]:
         # Both lists of a wallet before the next one: a wallet without its splits has the wrong profit.
         found += [
             Listing("data_api", action, wallet)
-            for wallet in scope.wallets
+            for wallet in sorted({*scope.wallets, *_listed_before(database)})
             for action in (WALLET_TRADES, WALLET_ACTIVITY)
         ]
     return [one for one in found if only.allows(one.source, one.action)]
@@ -139,18 +143,18 @@ class Listings:
         self.records: dict[tuple[str, str], StageRecord] = {}
 
     async def run(self, upstreams: Upstreams) -> None:
-        """Every list in turn; a service that fails is left alone, with its error kept.
+        """Every list in turn; a service that is down, or gives nothing usable, is left alone, with its errors kept.
 
         Raises:
             ConfigurationError: the secret of the account is none.
             WorkspaceError: the ledger's trouble, a full disk say, not a service's.
         """
-        failed: set[str] = set()
+        failures: Counter[str] = Counter()
         absent = missing_settings(self._settings)
         if absent:
             self._progress({"stage": "clob", "message": f"the account's trades need {', '.join(absent)} as well"})
         for number, listing in enumerate(self.due):
-            if listing.source in failed:
+            if failures[listing.source] >= _MOST_FAILURES:
                 continue
             if self._deadline is not None and time.monotonic() > self._deadline:
                 self.outcome.late = True
@@ -161,11 +165,11 @@ class Listings:
             except (ConfigurationError, WorkspaceError):
                 raise
             except PolyledgerError as error:
-                failed.add(listing.source)
+                failures[listing.source] += _MOST_FAILURES if isinstance(error, UpstreamUnavailableError) else 1
                 self.outcome.errors.append(error)
             else:
                 self.outcome.lists += 1
-        if self.due and not failed:
+        if self.due and not failures:
             self._report(self.due[-1], len(self.due))
 
     async def _list(self, listing: Listing, upstreams: Upstreams) -> None:
@@ -223,15 +227,17 @@ class Listings:
 
     def _report(self, listing: Listing, done: int) -> None:
         span = "" if self._scope.since is None else f" since {moment_text(self._scope.since)}"
-        is_over = done == len(self.due)
-        what = listing.action.replace("-", " ")
+        said = f"{listing.action.replace('-', ' ')} of {listing.address}{span}"
+        if done == len(self.due):
+            refused = self.outcome.rejected
+            said = f"{self.outcome.rows:,} new rows" + (f", {refused:,} that cannot be used" if refused else "")
         self._progress(
             {
                 "stage": listing.source,
                 "done": done,
                 "total": len(self.due),
                 "unit": "lists",
-                "message": f"{self.outcome.rows:,} new rows" if is_over else f"{what} of {listing.address}{span}",
+                "message": said,
             }
         )
 
@@ -239,10 +245,17 @@ class Listings:
 _PAIR: Final = ("condition", "collateral")
 
 
+def _listed_before(database: Database | None) -> list[str]:
+    if database is None:
+        return []
+    rows = database.query("SELECT name FROM meta.settings WHERE name LIKE 'data_api:0x%:' || ?", [WALLET_TRADES])
+    return [str(name).split(":")[1] for (name,) in rows]
+
+
 def _due(
     database: Database | None, settings: Settings, scope: Scope, only: Only, contracts: ContractSet
 ) -> list[Listing]:
-    found = listings(settings, scope, only)
+    found = listings(database, settings, scope, only)
     if database is None:
         return found
     return [one for one in found if _rows_of(database, one, contracts).is_due(scope)]
