@@ -18,17 +18,15 @@ import pytest
 
 from polyledger.domain.errors import UsageError
 from polyledger.workspace import Workspace
-from tests.paths import DEVWORLD_LOGS, DEVWORLD_TRUTH, real_file
-from tests.worlds import COMMAND, command_environment, document_of, replica_of, workspace_at, world_of
+from tests.paths import DEVWORLD_TRUTH, real_file
+from tests.worlds import COMMAND, NOWHERE, command_environment, document_of, workspace_at
 
 Truth = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    folder = tmp_path_factory.mktemp("ledger")
-    with replica_of(world_of(DEVWORLD_LOGS)) as url, workspace_at(folder, url) as opened:
-        opened.sync()
+def workspace(devworld: Path) -> Iterator[Workspace]:
+    with workspace_at(devworld, NOWHERE) as opened:
         yield opened
 
 

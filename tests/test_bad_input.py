@@ -257,7 +257,7 @@ def test_a_ledger_that_was_taken_away_is_built_again(whole: Path, url: str, tmp_
 
 def test_a_ledger_held_by_another_run(half: Path, tmp_path: Path) -> None:
     workspace = copy_of(half, tmp_path)
-    slow = {"rpc": {"max_block_range": 2, "range_refusal": "limited"}, "http": {"latency_seconds": 0.4}}
+    slow = {"rpc": {"max_block_range": 2, "range_refusal": "limited"}, "http": {"latency_seconds": 1.0}}
     with replica_of(world_of(), slow) as url:
         command = [*COMMAND, "-w", str(workspace), "sync"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

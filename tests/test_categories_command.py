@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from polyledger.value.categories import categories
 from polyledger.workspace import Workspace
 from tests.test_conflicts import CONTRACTS, TIME, say
 from tests.test_truth import micro
-from tests.worlds import replica_of, workspace_at, world_of
+from tests.worlds import NOWHERE, workspace_at
 
 TABLE = """
 [[rule]]
@@ -34,10 +35,9 @@ tags = ["music", "nfl-halftime"]
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    folder = tmp_path_factory.mktemp("categories")
-    with replica_of(world_of()) as url, workspace_at(folder, url) as workspace:
-        workspace.sync()
+def ledger(devworld: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    folder = shutil.copytree(devworld, tmp_path_factory.mktemp("categories") / "ledger")
+    with workspace_at(folder, NOWHERE) as workspace:
         yield workspace
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,15 +17,11 @@ from polyledger.store.holdings import holdings_upto, set_holdings_upto
 from polyledger.sync.compaction import fold_holdings
 from polyledger.value.coverage import coverage
 from polyledger.value.wallets import wallet, wallets
-from tests.worlds import replica_of, sync, world_of
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("compaction")
-    with replica_of(world_of()) as url:
-        sync(path, url)
-    return path
+def folder(devworld: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(devworld, tmp_path_factory.mktemp("compaction") / "ledger"))
 
 
 @pytest.fixture

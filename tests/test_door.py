@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -39,19 +40,16 @@ from polyledger.store.database import Database
 from polyledger.sync.lock import WorkspaceLock
 from polyledger.workspace import Workspace
 from tests.test_kills import SLOWED, start, wait_for_requests
-from tests.worlds import COMMAND, command_environment, replica_of, stats, sync, workspace_at, world_of
+from tests.worlds import COMMAND, command_environment, replica_of, stats, workspace_at, world_of
 
 WALLET = "0xff863271d085713d681af7eac0711e637deaa039"
 UNKNOWN = "0x" + "77" * 20
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ledger(devworld: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished ledger of the shipped world."""
-    folder = tmp_path_factory.mktemp("ledger")
-    with replica_of(world_of()) as url:
-        assert sync(folder, url)["state"] == "done"
-    return folder
+    return Path(shutil.copytree(devworld, tmp_path_factory.mktemp("door") / "ledger"))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,45 +22,42 @@ from polyledger.store.attribution import attribute
 from polyledger.store.database import Database
 from polyledger.sync.claim_writer import ClaimWriter
 from tests.paths import real_file
-from tests.worlds import replica_of, sync, workspace_at, world_of
+from tests.worlds import NOWHERE, workspace_at
 
 THEIRS = ("maker", "market_id", "token", "side", "size", "price", "tx", "note")
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[dict[str, str]]]:
+def ledger(devworld: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[dict[str, str]]]:
     """A ledger of the shipped world with an imported file of its fills, every 7th left out and some unreadable."""
     folder = tmp_path_factory.mktemp("enriched")
-    with replica_of(world_of()) as url:
-        sync(folder / "w", url)
-        with workspace_at(folder / "w", url) as workspace:
-            fills = workspace.sql(
-                "SELECT wallet, token_id, side, shares, collateral, transaction_hash FROM fills "
-                "ORDER BY block, log_index"
-            ).document["rows"]
-            rows = []
-            for number, (wallet, token, side, shares, collateral, hash_) in enumerate(fills):
-                if number % 7 == 0:
-                    continue
-                known = number % 5 != 0
-                rows.append(
-                    {
-                        "maker": wallet,
-                        "market_id": "",
-                        "token": token if known else "",
-                        "side": side,
-                        "size": f"{shares / 1e6:.6f}" if number % 100 != 1 else "many",
-                        "price": str(collateral / shares),
-                        "tx": hash_,
-                        "note": f'row "{number}", as written',
-                    }
-                )
-            file = folder / "theirs.csv"
-            with file.open("w", newline="") as out:
-                writer = csv.DictWriter(out, THEIRS)
-                writer.writeheader()
-                writer.writerows(rows)
-            workspace.import_trades([file])
+    with workspace_at(Path(shutil.copytree(devworld, folder / "w")), NOWHERE) as workspace:
+        fills = workspace.sql(
+            "SELECT wallet, token_id, side, shares, collateral, transaction_hash FROM fills ORDER BY block, log_index"
+        ).document["rows"]
+        rows = []
+        for number, (wallet, token, side, shares, collateral, hash_) in enumerate(fills):
+            if number % 7 == 0:
+                continue
+            known = number % 5 != 0
+            rows.append(
+                {
+                    "maker": wallet,
+                    "market_id": "",
+                    "token": token if known else "",
+                    "side": side,
+                    "size": f"{shares / 1e6:.6f}" if number % 100 != 1 else "many",
+                    "price": str(collateral / shares),
+                    "tx": hash_,
+                    "note": f'row "{number}", as written',
+                }
+            )
+        file = folder / "theirs.csv"
+        with file.open("w", newline="") as out:
+            writer = csv.DictWriter(out, THEIRS)
+            writer.writeheader()
+            writer.writerows(rows)
+        workspace.import_trades([file])
     return folder / "w", file, rows
 
 
@@ -69,7 +67,7 @@ def test_their_rows_come_out_as_they_went_in(
 ) -> None:
     folder, file, rows = ledger
     out = tmp_path / f"enriched.{ending}"
-    with workspace_at(folder, "http://127.0.0.1:9") as workspace:
+    with workspace_at(folder, NOWHERE) as workspace:
         assert workspace.export("enriched-trades", out, file=file)["rows"] == len(rows)
         coverage = workspace.coverage().document
     written: list[dict[str, Any]]
@@ -99,14 +97,14 @@ def test_a_file_that_was_not_imported_is_refused(
     folder, file, _ = ledger
     other = tmp_path / "other.csv"
     other.write_text(file.read_text() + "\n")
-    with workspace_at(folder, "http://127.0.0.1:9") as workspace, pytest.raises(UsageError, match="imported"):
+    with workspace_at(folder, NOWHERE) as workspace, pytest.raises(UsageError, match="imported"):
         workspace.export("enriched-trades", tmp_path / "out.csv", file=other)
     assert not list(tmp_path.glob("*out*"))
 
 
 def test_what_the_file_lacks_can_be_taken_out(ledger: tuple[Path, Path, list[dict[str, str]]], tmp_path: Path) -> None:
     folder, _, rows = ledger
-    with workspace_at(folder, "http://127.0.0.1:9") as workspace:
+    with workspace_at(folder, NOWHERE) as workspace:
         fills = len(workspace.sql("SELECT 1 FROM fills").document["rows"])
         duplicates = workspace.coverage().document["trades"]["duplicates"]
         missing = workspace.export("missing-trades", tmp_path / "missing.csv")["rows"]
@@ -147,13 +145,13 @@ def test_real_trades_with_holes_are_attributed_by_proof_or_say_that_they_are_not
     named = {row["conditionId"] for row in given if row["asset"] and row["conditionId"]}
     proven = {row["asset"] for row in truth if row["conditionId"] in named}
     known = sum(bool(row["conditionId"] or row["asset"] in proven) for row in given)
-    with workspace_at(tmp_path / "w", "http://127.0.0.1:9") as workspace:
+    with workspace_at(tmp_path / "w", NOWHERE) as workspace:
         assert workspace.import_trades([file])["rows"]["imported"] == len(truth)
         before = workspace.coverage().document["trades"]
     assert before["condition"] == known < len(truth)
     assert before["pending"] == before["total"] - before["condition"]
     _claim(tmp_path / "w", markets)
-    with workspace_at(tmp_path / "w", "http://127.0.0.1:9") as workspace:
+    with workspace_at(tmp_path / "w", NOWHERE) as workspace:
         coverage = workspace.coverage().document
         workspace.export("enriched-trades", tmp_path / "out.jsonl", file=file)
     written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]

@@ -16,17 +16,15 @@ import pytest
 from polyledger.domain.errors import InvariantError, OutputExistsError, UsageError
 from polyledger.workspace import Workspace
 from tests.paths import DEVWORLD_LOGS, DEVWORLD_TRUTH
-from tests.worlds import document_of, replica_of, workspace_at, world_of
+from tests.worlds import NOWHERE, document_of, replica_of, workspace_at, world_of
 
 Rows = list[dict[str, Any]]
 SHAPES = ("mapping", "markets-dim", "events-dim", "resolutions", "wallet-category-breakdown")
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    folder = tmp_path_factory.mktemp("ledger")
-    with replica_of(world_of(DEVWORLD_LOGS)) as url, workspace_at(folder, url) as opened:
-        opened.sync()
+def workspace(devworld: Path) -> Iterator[Workspace]:
+    with workspace_at(devworld, NOWHERE) as opened:
         yield opened
 
 

@@ -12,25 +12,16 @@ from hypothesis import strategies as st
 
 from polyledger.insight.exposure import OpenUnit, exposure, summary
 from polyledger.store.database import Database
-from tests.worlds import replica_of, sync, world_of
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exposure")
-    with replica_of(world_of()) as url:
-        sync(folder, url)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def database(folder: Path) -> Iterator[Database]:
-    database = Database(folder / "ledger.duckdb", read_only=True, memory_limit=None, threads=None)
+def database(devworld: Path) -> Iterator[Database]:
+    database = Database(devworld / "ledger.duckdb", read_only=True, memory_limit=None, threads=None)
     yield database
     database.close()
 
 
-def test_what_is_open_is_what_bounds_add_to_cash_and_settled_value(database: Database, folder: Path) -> None:
+def test_what_is_open_is_what_bounds_add_to_cash_and_settled_value(database: Database) -> None:
     from polyledger.value.wallets import wallets
 
     documents = wallets(database)["wallets"]

@@ -20,7 +20,7 @@ from polyledger.domain.errors import InvariantError, UnfinishedWorkError, Worksp
 from polyledger.report import report_files
 from polyledger.sync.lock import WorkspaceLock
 from polyledger.workspace import Workspace
-from tests.worlds import replica_of, sync, workspace_at, world_of
+from tests.worlds import replica_of, workspace_at, world_of
 
 REPORT_AND_TABLES = {
     "market_id_lookup_results.json", "markets_dim.parquet", "events_dim.parquet", "resolutions.parquet",
@@ -28,18 +28,10 @@ REPORT_AND_TABLES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finalize")
-    with replica_of(world_of()) as url:
-        sync(folder, url)
-    return folder
-
-
 @pytest.fixture
-def folder(synced: Path, tmp_path: Path) -> Path:
+def folder(devworld: Path, tmp_path: Path) -> Path:
     """A ledger of its own, to be tampered with."""
-    return Path(shutil.copytree(synced, tmp_path / "ledger"))
+    return Path(shutil.copytree(devworld, tmp_path / "ledger"))
 
 
 @pytest.fixture

@@ -23,18 +23,15 @@ from polyledger.report import page, write_report
 from polyledger.report.charts import PALETTE
 from polyledger.workspace import Workspace
 from tests.test_door import held
-from tests.worlds import FIRST_BLOCK, replica_of, sync, workspace_at, world_of
+from tests.worlds import FIRST_BLOCK, replica_of, workspace_at, world_of
 
 Document = dict[str, Any]
 HOSTILE = "\"><script>alert('1')</script><img src=x onerror=alert(1)>&amp;\x00\u202e{{ 7*7 }}"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    with replica_of(world_of()) as url:
-        sync(folder, url)
-    return folder
+def folder(devworld: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(devworld, tmp_path_factory.mktemp("report") / "ledger"))
 
 
 @pytest.fixture(scope="module")

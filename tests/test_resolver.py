@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from polyledger.store.pending import BACK_OFF, MOST_TRIES, note_keys
 from polyledger.sync.pending import retry_due
 from polyledger.workspace import Workspace
 from tests.paths import DEVWORLD_LOGS, DEVWORLD_TRUTH
-from tests.worlds import document_of, replica_of, stats, workspace_at, world_of
+from tests.worlds import NOWHERE, document_of, replica_of, stats, workspace_at, world_of
 
 Truth = dict[str, Any]
 UNKNOWN = str(2**255 + 12345)
@@ -36,10 +37,9 @@ def truth() -> Truth:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    folder = tmp_path_factory.mktemp("ledger")
-    with replica_of(world_of(DEVWORLD_LOGS)) as url, workspace_at(folder, url) as opened:
-        opened.sync()
+def workspace(devworld: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    folder = shutil.copytree(devworld, tmp_path_factory.mktemp("resolver") / "ledger")
+    with workspace_at(folder, NOWHERE) as opened:
         yield opened
 
 

@@ -132,7 +132,8 @@ def _accounts_of(database: Database, wallets: list[Document]) -> dict[int, str]:
 
 
 def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    """An estimate to twelve digits: the last ones of a sum of doubles depend on the order the engine adds them in."""
+    return float(f"{value:.12g}") if math.isfinite(value) else None
 
 
 def _amount(micro: float) -> str | None:
