@@ -23,7 +23,10 @@ slots AS (
     SELECT n.condition, coalesce(p.outcome_slots, len(n.outcomes)) AS outcome_slots
     FROM book.market_names AS n LEFT JOIN chain.preparations AS p ON p.condition = n.condition
 ),
-refuted AS (SELECT DISTINCT token, condition FROM claim.tokens WHERE verdict = 'refuted' AND condition IS NOT NULL),
+refuted AS (
+    SELECT DISTINCT token, condition FROM claim.tokens
+    WHERE verdict IN ('refuted', 'quarantined') AND condition IS NOT NULL
+),
 derived AS (
     SELECT t.condition, t.outcome_index,
            coalesce(min(CASE WHEN t.collateral = p.wrapped_collateral THEN t.token END),
