@@ -12,7 +12,7 @@ import pytest
 from polyledger.workspace import Workspace
 from tests.paths import real_file
 from tests.test_cli_process import run
-from tests.test_import_trades import CONDITIONS, rows_of, workspace_in, write_csv, write_jsonl, write_parquet
+from tests.trade_files import CONDITIONS, rows_of, workspace_in, write_csv, write_jsonl, write_parquet
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from polyledger.workspace import Workspace
-from tests.test_import_trades import write_jsonl, write_parquet
+from tests.trade_files import write_jsonl, write_parquet
 from tests.worlds import replica_of, sync, workspace_at, world_of
 
 FILLS = "SELECT * FROM fills ORDER BY block, log_index"
