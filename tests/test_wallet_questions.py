@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any, get_args
 
 import pytest
 
 from polyledger.cli.wallet_commands import ORDERS
+from polyledger.cli.wallet_views import wallets as wallets_view
 from polyledger.domain.errors import UsageError
 from polyledger.insight.ranking import INSIGHT_ORDERS, SKILL_ORDERS
 from polyledger.value.standings import ORDERS as BOOK_ORDERS
 from polyledger.workspace import Workspace
+from tests.test_cli_views import drawn
 from tests.test_truth import micro
 from tests.worlds import replica_of, workspace_at, world_of
 
@@ -45,6 +48,25 @@ def column(row: dict[str, Any], name: str) -> Decimal | str | None:
 
 def test_the_command_offers_every_column() -> None:
     assert set(get_args(ORDERS)) == {*BOOK_ORDERS, *INSIGHT_ORDERS}
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("with_skill", [False, True])
+def test_what_wallets_are_ranked_by_has_a_column(plain: list[dict[str, Any]], width: int, *, with_skill: bool) -> None:
+    headings = {
+        "realized_pnl": "realized P&L", "coverage": "settled", "wallet": "wallet", "hit_rate": "right side",
+        "profit_per_dollar": "per dollar", "closing_line": "closing", "brier": "Brier",
+    }  # fmt: skip
+    plainly = {"low": "least", "high": "most", **({"volume": "volume", "win_rate": "won"} if width == 140 else {})}
+    for name in get_args(ORDERS):
+        in_skill = with_skill or name in SKILL_ORDERS
+        heading = {**headings, **({} if in_skill else plainly)}.get(name, name.replace("_", " "))
+        text = drawn(partial(wallets_view, ranked_by=name, skill=with_skill), {"wallets": plain}, width).splitlines()
+        assert heading in text[0], (name, text[0])
+        assert max(map(len, text)) <= width
+        assert text[0].count("…") <= text[0].count("least … most")
+        assert "realized P&L" in text[0]
+        assert sum("†" in line for line in text) == 1 + sum(row["rests_on_transfers"] for row in plain)
 
 
 @pytest.mark.parametrize("ascending", [False, True])

@@ -6,16 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from polyledger.cli.figures import NONE, amount, compact, count, percent, shorten
+from polyledger.cli.figures import NONE, amount, compact, count, percent, shorten, signed
+from polyledger.cli.ranked_column import ranked_column
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["breakdown", "exposure", "skill_ranking"]
+__all__ = ["FIGURES_OF_SKILL", "breakdown", "exposure", "skill_ranking"]
 
 Document = Mapping[str, Any]
+FIGURES_OF_SKILL = ("hit_rate", "profit_per_dollar", "closing_line", "brier")
 _SHOWN_ROWS = 12
+_ROOMY = 100  # columns from which a ranking by something else has room for every measure of skill
 
 
 def breakdown(document: Document) -> Iterable[RenderableType]:
@@ -53,24 +56,29 @@ def breakdown(document: Document) -> Iterable[RenderableType]:
     yield skills
 
 
-def skill_ranking(rows: Sequence[Document], width: int) -> Table:
+def skill_ranking(rows: Sequence[Document], width: int, ranked_by: str | None = None) -> Table:
     """Wallets with their skill, in the order given; shrunk figures are what a ranking goes by."""
     from polyledger.cli.wallet_views import plain_table
 
-    table = plain_table(
-        "wallet", "realized P&L", "settled", "right side", "per dollar", "closing", "Brier", right=range(1, 7)
-    )
+    ranked = ranked_column(ranked_by, ("realized_pnl", "coverage", "wallet", *FIGURES_OF_SKILL))
+    headings = ["wallet", *([ranked.heading] if ranked else []), "realized P&L", "settled", "right side"]
+    headings += ["per dollar", *([] if ranked and width < _ROOMY else ["closing", "Brier"])]
+    room = width - sum(max(len(heading), 9) + 2 for heading in headings[1:])
+    table = plain_table(*headings, right=range(1, len(headings)))
     for row in rows:
         skill = row["skill"]
-        table.add_row(
-            shorten(row["wallet"], max(13, width - 66)),
-            amount(row["realized_pnl"]),
+        mark = " †" if row.get("rests_on_transfers") else ""
+        cells = [
+            shorten(row["wallet"], min(42, max(11, room)) - len(mark)) + mark,
+            *([ranked.cell(row)] if ranked else []),
+            signed(row["realized_pnl"]),
             percent(row["coverage"]["conditions"]),
             _shrunk(skill["hit_rate"], "{:.0%}"),
             _shrunk(skill["profit_per_dollar"], "{:+.1%}"),
             _shrunk(skill["closing_line"], "{:+.1%}"),
             _shrunk(skill["brier"], "{:.3f}"),
-        )
+        ]
+        table.add_row(*cells[: len(headings)])
     return table
 
 

@@ -80,7 +80,8 @@ def wallets(
             ascending=ascending,
             **words_of(period),
         )
-    session.emit(result.document, wallet_views.wallets)
+    ranked_by = order_by if method == "settlement" else None
+    session.emit(result.document, lambda data, width: wallet_views.wallets(data, width, ranked_by, skill=skill))
 
 
 def _distribution(session: Session, category: str | None, period: PeriodFlags | None) -> None:

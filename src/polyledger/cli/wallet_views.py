@@ -18,7 +18,8 @@ from polyledger.cli.figures import (
     shorten,
     signed,
 )
-from polyledger.cli.insight_views import breakdown, skill_ranking
+from polyledger.cli.insight_views import FIGURES_OF_SKILL, breakdown, skill_ranking
+from polyledger.cli.ranked_column import RankedColumn, ranked_column
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,34 +45,59 @@ def plain_table(*columns: str, right: Iterable[int] = ()) -> Table:
     return table
 
 
-def wallets(document: Document, width: int) -> Iterable[RenderableType]:
-    """``polyledger.wallets/1``: a row per wallet; the range shows where its total must lie."""
+def wallets(
+    document: Document, width: int, ranked_by: str | None = None, *, skill: bool = False
+) -> Iterable[RenderableType]:
+    """``polyledger.wallets/1``: a row per wallet; the range shows where its total must lie.
+
+    What wallets are ranked by has a column, whatever else is shown; skill has a table of its own.
+    """
     rows = document["wallets"]
     if not rows:
         yield "No wallet fits. Without a sync there is none: run polyledger sync first."
         return
-    if "skill" in rows[0]:
-        yield skill_ranking(rows, width)
+    if "skill" in rows[0] and (skill or ranked_by in {None, *FIGURES_OF_SKILL}):
+        yield skill_ranking(rows, width, ranked_by)
         yield "[dim]Skill is shrunk towards all wallets of the ledger; --json has values, intervals and markets.[/]"
-        return
-    yield wallets_table(rows, width)
+    else:
+        yield _ranking(rows, width, ranked_by)
     if any(row.get("rests_on_transfers") for row in rows):
         yield "[dim]† half of the profit or more is from shares received by transfer, not traded for.[/]"
     if document.get("method") == "average-cost":
         yield "[dim]Realized P&L by the average-cost method of the public P&L subgraph.[/]"
 
 
-def wallets_table(lines: Sequence[Document | None], width: int, *, address_width: int = 42) -> Table:
+def _ranking(rows: Sequence[Document], width: int, ranked_by: str | None) -> Table:
+    wide = ("volume", "win_rate") if width >= WIDE else ()
+    ranked = ranked_column(ranked_by, ("realized_pnl", "coverage", "low", "high", "wallet", *wide))
+    if ranked is None:
+        return wallets_table(rows, width)
+    return wallets_table(
+        rows, width, address_width=min(42, max(14, width - 46 - max(len(ranked.heading), 9))), ranked=ranked
+    )  # fmt: skip
+
+
+def wallets_table(
+    lines: Sequence[Document | None], width: int, *, address_width: int = 42, ranked: RankedColumn | None = None
+) -> Table:
     """A table of W rows in the given order; None leaves rows out. Average-cost rows have no bounds, so no range.
 
-    The bounds are numbers, and a picture on a scale shared by all rows where there is room for it.
+    The bounds are numbers, and a picture on a scale shared by all rows where there is room for it. `ranked` is one more
+    column.
     """
     rows = [row for row in lines if row is not None]
     bounded = not any("unrealized_cost" in row for row in rows)
     wide = width >= WIDE
-    picture = max(0, min(24, width - address_width - 42 - (17 if wide else 0))) if bounded else 0
+    taken = 42 + (17 if wide else 0) + (2 + max(len(ranked.heading), 9) if ranked else 0)
+    picture = max(0, min(24, width - address_width - taken)) if bounded else 0
     columns = ["settled", "least", "", "most"] if picture >= 8 else ["settled", "least … most"]
-    headings = ["wallet", "realized P&L", *(columns if bounded else ["open at cost"]), *(["volume", "won"] * wide)]
+    headings = [
+        "wallet",
+        *([ranked.heading] if ranked else []),
+        "realized P&L",
+        *(columns if bounded else ["open at cost"]),
+        *(["volume", "won"] * wide),
+    ]
     table = plain_table(*headings, right=[i for i, name in enumerate(headings) if name not in {"wallet", ""}])
     scale = common_scale([(row["low"], row["high"]) for row in rows]) if bounded else (Decimal(0), Decimal(0))
     for row in lines:
@@ -79,7 +105,8 @@ def wallets_table(lines: Sequence[Document | None], width: int, *, address_width
             table.add_row("[dim]…[/]")
             continue
         mark = " †" if row.get("rests_on_transfers") else ""
-        cells = [shorten(row["wallet"], address_width - len(mark)) + mark, signed(row["realized_pnl"])]
+        cells = [shorten(row["wallet"], address_width - len(mark)) + mark]
+        cells += [*([ranked.cell(row)] if ranked else []), signed(row["realized_pnl"])]
         if bounded:
             share = row["coverage"]["conditions"]
             cells.append(NONE if share is None else f"{int(Decimal(str(share)) * 100)} %")
