@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,14 +18,9 @@ from polyledger.value.coverage import coverage
 from polyledger.value.wallets import wallet, wallets
 
 
-@pytest.fixture(scope="module")
-def folder(devworld: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copytree(devworld, tmp_path_factory.mktemp("compaction") / "ledger"))
-
-
 @pytest.fixture
-def database(folder: Path) -> Iterator[Database]:
-    opened = Database(folder / "ledger.duckdb", read_only=False, memory_limit=None, threads=None)
+def database(ledger: Path) -> Iterator[Database]:
+    opened = Database(ledger / "ledger.duckdb", read_only=False, memory_limit=None, threads=None)
     with opened.transaction() as connection:
         intervals.forget_sums(connection, 0)
     yield opened
@@ -90,10 +84,10 @@ def test_a_transaction_that_fails_leaves_the_border_where_it_was(database: Datab
     assert database.query(EVERYTHING) == before
 
 
-def test_the_border_outlives_the_process(folder: Path, database: Database) -> None:
+def test_the_border_outlives_the_process(ledger: Path, database: Database) -> None:
     before = figures(database)
     fold_holdings(database, blocks_of_fills(database)[-1], worth=1)
     database.close()
-    reopened = Database(folder / "ledger.duckdb", read_only=True, memory_limit=None, threads=None)
+    reopened = Database(ledger / "ledger.duckdb", read_only=True, memory_limit=None, threads=None)
     assert figures(reopened) == before
     reopened.close()

@@ -1,83 +1,25 @@
-"""While one process writes, it answers the others: the same documents, the same errors, and never at the run's cost."""
+"""While one process writes, it answers the others: the same documents and errors, and queries that only read."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import socket
-import stat
-import struct
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import polyledger
-from polyledger.config import load_settings
 from polyledger.domain.errors import (
     MalformedIdError,
     PolyledgerError,
-    RateLimitedError,
     UnknownSubjectError,
     UsageError,
     WorkspaceLockedError,
 )
 from polyledger.door import wire
 from polyledger.door.client import Door
-from polyledger.door.place import SOCKET_FILE
-from polyledger.door.questions import QUESTIONS
-from polyledger.door.server import OpenDoor
-from polyledger.store.database import Database
-from polyledger.sync.lock import WorkspaceLock
-from polyledger.workspace import Workspace
-from tests.test_kills import SLOWED, start, wait_for_requests
-from tests.worlds import COMMAND, command_environment, replica_of, stats, workspace_at, world_of
+from tests.held_ledgers import held, opened
 
 WALLET = "0xff863271d085713d681af7eac0711e637deaa039"
 UNKNOWN = "0x" + "77" * 20
-
-
-@pytest.fixture(scope="module")
-def ledger(devworld: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished ledger of the shipped world."""
-    return Path(shutil.copytree(devworld, tmp_path_factory.mktemp("door") / "ledger"))
-
-
-@contextmanager
-def held(folder: Path, *, status: dict[str, Any] | None = None, seconds_for_sql: float = 120.0) -> Iterator[OpenDoor]:
-    """Hold the workspace as a run does, with its door open, from this process."""
-    settings = load_settings(folder, {})
-    with WorkspaceLock(folder, "sync"):
-        database = Database(folder / "ledger.duckdb", read_only=False, memory_limit="1GB", threads=2)
-        door = OpenDoor(
-            database, settings, folder, status=lambda: status or {"schema": "s"}, seconds_for_sql=seconds_for_sql
-        )
-        try:
-            door.start()
-            yield door
-        finally:
-            door.close()
-            database.close()
-
-
-@pytest.fixture
-def door(ledger: Path) -> Iterator[Door]:
-    """The door of a ledger that is held."""
-    with held(ledger):
-        yield Door(ledger)
-
-
-def opened(folder: Path) -> Workspace:
-    return polyledger.open(folder, settings=load_settings(folder, {}))
 
 
 def answers(folder: Path) -> dict[str, Any]:
@@ -141,9 +83,6 @@ def test_a_document_is_of_one_moment(ledger: Path) -> None:
         assert Door(ledger).sql("SELECT count(*) AS n FROM meta.settings").to_pylist() == [{"n": count + 1}]
         with database.transaction() as connection:
             connection.execute("DELETE FROM meta.settings WHERE name = 'noted while reading'")
-
-
-# --- what a query must not do
 
 
 ATTACKS = [
@@ -278,224 +217,3 @@ def test_rows_are_sent_while_they_are_worked_out(door: Door) -> None:
             received += len(payload)
     # The client has gone; the answer is given up and the next one comes.
     assert door.sql("SELECT 1 AS n").num_rows == 1
-
-
-# --- clients that misbehave
-
-
-def test_rubbish_and_silence_do_no_harm(door: Door, ledger: Path) -> None:
-    rubbish = [
-        b"",
-        b"Q",
-        b"GET / HTTP/1.1\r\n\r\n",
-        os.urandom(4096),
-        struct.pack(">cI", b"Q", 0xFFFFFFFF),
-        struct.pack(">cI", b"Q", 3) + b"{}}",
-        struct.pack(">cI", b"Q", 2) + b"[]",
-        struct.pack(">cI", b"Q", 16) + b'{"arguments": 1}',
-        struct.pack(">cI", b".", 0),
-    ]
-    silent = []
-    for sent in rubbish * 3:
-        client = socket.socket(socket.AF_UNIX)
-        client.connect(str(ledger / SOCKET_FILE))
-        client.sendall(sent)
-        silent.append(client)
-    assert door.ask("coverage")["trades"]["total"] == 2000
-    for client in silent:
-        client.close()
-    assert door.ask("coverage")["trades"]["total"] == 2000
-
-
-def test_questions_that_do_not_exist(door: Door) -> None:
-    with pytest.raises(UsageError, match="cannot answer 'horoscope'"):
-        door.ask("horoscope")
-    with pytest.raises(UsageError, match="another version"):
-        door.ask("coverage", {"colour": "blue"})
-
-
-def test_a_defect_of_an_answer_is_an_error_of_the_client_alone(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(QUESTIONS, "broken", lambda _asked: {"n": 1 / 0})
-    monkeypatch.setitem(QUESTIONS, "odd", lambda _asked: {"n": object()})
-    for name in ("broken", "odd"):
-        with pytest.raises(PolyledgerError, match="could not answer"):
-            door.ask(name)
-    assert door.ask("coverage")["trades"]["total"] == 2000
-
-
-def test_errors_survive_the_wire() -> None:
-    for error in (
-        RateLimitedError("slow down", "Wait", retry_after=2.5),
-        UsageError("no"),
-        WorkspaceLockedError("a", "b"),
-    ):
-        with pytest.raises(type(error)) as caught:
-            wire.raise_failure(wire.failure(error))
-        assert (caught.value.what, caught.value.next_step) == (error.what, error.next_step)
-        assert getattr(caught.value, "retry_after", None) == getattr(error, "retry_after", None)
-    for kind in ("NewerError", "annotations", 3):
-        with pytest.raises(PolyledgerError, match="it was"):
-            wire.raise_failure(wire.encode({"kind": kind, "what": "it was", "next_step": ""}))
-
-
-def test_many_clients_at_once(door: Door) -> None:
-    with ThreadPoolExecutor(12) as pool:
-        wallets = pool.map(lambda _: door.ask("wallets", {"limit": 3}), range(12))
-        counts = pool.map(lambda n: door.sql(f"SELECT count(*) AS n FROM range({n})").to_pylist(), range(12))
-        assert len({json.dumps(document) for document in wallets}) == 1
-        assert [rows[0]["n"] for rows in counts] == list(range(12))
-
-
-# --- the socket
-
-
-def test_the_socket_is_for_its_owner_and_goes_with_the_run(ledger: Path) -> None:
-    with held(ledger):
-        mode = (ledger / SOCKET_FILE).lstat().st_mode
-        assert stat.S_ISSOCK(mode)
-        assert stat.S_IMODE(mode) == 0o600
-    assert not (ledger / SOCKET_FILE).exists()
-
-
-def test_a_workspace_with_a_very_long_path(ledger: Path, tmp_path: Path) -> None:
-    deep = tmp_path / ("deep" * 30) / ("deeper" * 20)
-    deep.mkdir(parents=True)
-    (deep / "ledger.duckdb").write_bytes((ledger / "ledger.duckdb").read_bytes())
-    with held(deep):
-        assert stat.S_ISSOCK((deep / SOCKET_FILE).lstat().st_mode)
-        assert Door(deep).sql("SELECT count(*) AS n FROM fills").to_pylist() == [{"n": 2000}]
-
-
-@pytest.mark.long
-def test_an_answer_cut_off_by_the_end_of_the_run_comes_from_the_file(ledger: Path) -> None:
-    """The query outlasts the run; the client asks again, finds the ledger free, and reads it itself."""
-    slow = "SELECT count(*) AS n, sum(sleep_ms(30)) AS s FROM (SELECT unnest(range(60)) AS i)"
-    with ThreadPoolExecutor(1) as pool, held(ledger) as open_door, opened(ledger) as workspace:
-        asked = pool.submit(lambda: workspace.sql(slow).document)
-        while not open_door.guard._works:
-            assert not asked.done()
-            time.sleep(0.01)
-        open_door.close()
-        assert not asked.done()
-        open_door.database.close()
-    assert asked.result()["rows"][0][0] == 60
-
-
-def test_a_writer_waits_for_a_reader_that_is_about_to_end(ledger: Path) -> None:
-    reading = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); input()"
-    command = [sys.executable, "-c", reading, str(ledger / "ledger.duckdb")]
-    with (
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader,
-        opened(ledger) as workspace,
-    ):
-        assert reader.stdout is not None
-        assert reader.stdout.readline() == "open\n"
-        threading.Timer(0.3, lambda: reader.communicate("\n")).start()
-        with workspace._holding("sync", None) as held:
-            assert held.database.query("SELECT count(*) FROM fills") == [(2000,)]
-
-
-# --- with a real run
-
-
-@pytest.fixture(scope="module")
-def slow_url() -> Iterator[str]:
-    with replica_of(world_of(), SLOWED | {"http": {"latency_seconds": 2.0}}) as running:
-        yield running
-
-
-def run(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "-w", str(folder), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=command_environment(url),
-    )
-
-
-def test_a_run_answers_other_processes_and_a_killed_one_keeps_nobody_out(slow_url: str, tmp_path: Path) -> None:
-    stats(slow_url, reset=True)
-    with start(tmp_path, slow_url) as writer:
-        assert wait_for_requests(writer, slow_url, 12), writer.communicate()
-        with ThreadPoolExecutor(4) as pool:
-            status, coverage, count, refused = pool.map(
-                lambda arguments: run(tmp_path, slow_url, *arguments),
-                [
-                    ["status", "--json"],
-                    ["coverage", "--json"],
-                    ["sql", "SELECT count(*) AS n FROM meta.runs WHERE state = 'running'", "--json"],
-                    ["sync"],
-                ],
-            )
-        assert writer.poll() is None, "the run was over before it was asked"
-        writer.send_signal(signal.SIGKILL)
-    document = json.loads(status.stdout)
-    assert (document["run"]["state"], document["run"]["pid"]) == ("running", writer.pid)
-    assert document["run"]["id"]
-    assert json.loads(coverage.stdout)["schema"] == "polyledger.coverage/1"
-    assert json.loads(count.stdout)["rows"] == [[1]]
-    assert refused.returncode == 75
-    assert (tmp_path / SOCKET_FILE).exists()  # nobody was left to remove it
-    after = run(tmp_path, slow_url, "status", "--json")
-    assert json.loads(after.stdout)["run"]["state"] == "interrupted"
-    assert run(tmp_path, slow_url, "sql", "SELECT count(*) FROM fills").returncode == 0
-
-
-def test_a_run_reports_to_watch_status_file_and_log(tmp_path: Path) -> None:
-    with replica_of(world_of(), SLOWED | {"http": {"latency_seconds": 0.5}}) as url:
-        with start(tmp_path, url) as writer:
-            assert wait_for_requests(writer, url, 1), writer.communicate()
-            lines = run(tmp_path, url, "watch", "--json", "--every", "0.2")
-            out, err = writer.communicate(timeout=60)
-        assert writer.returncode == 0, err
-        assert lines.returncode == 0, lines.stderr
-        documents = [json.loads(line) for line in lines.stdout.splitlines()]
-        assert [document["run"]["state"] for document in documents][-1] == "done"
-        assert documents[0]["run"]["state"] == "running"
-        assert {document["schema"] for document in documents} == {"polyledger.status/1"}
-        once = run(tmp_path, url, "watch", "--once")
-        assert once.stdout.startswith("done")
-    written = json.loads((tmp_path / "status.json").read_text())
-    report = json.loads(out)
-    assert (written["run"]["id"], written["run"]["state"]) == (report["run_id"], "done")
-    assert written["coverage"] == report["coverage"]
-    assert {"chain", "gamma"} <= {source["source"] for source in written["sources"]}
-    lines_of_log = [json.loads(line) for line in (tmp_path / "polyledger.log").read_text().splitlines()]
-    events = [line["event"] for line in lines_of_log]
-    assert (events[0], events[-1]) == ("run started", "run ended")
-    assert "stage finished" in events
-    assert lines_of_log[-1]["run_id"] == report["run_id"]
-
-
-@pytest.mark.long
-def test_stopping_to_watch_leaves_the_run_alone(slow_url: str, tmp_path: Path) -> None:
-    stats(slow_url, reset=True)
-    with start(tmp_path, slow_url) as writer:
-        assert wait_for_requests(writer, slow_url, 2), writer.communicate()
-        command = [*COMMAND, "-w", str(tmp_path), "watch"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watcher:
-            assert watcher.stdout is not None
-            assert watcher.stdout.readline().startswith("running")
-            watcher.send_signal(signal.SIGINT)
-            _, said = watcher.communicate(timeout=30)
-        assert (watcher.returncode, writer.poll()) == (130, None)
-        assert said.startswith("Stopped watching; the run goes on.")
-        writer.send_signal(signal.SIGTERM)
-        writer.communicate(timeout=60)
-    assert json.loads((tmp_path / "status.json").read_text())["run"]["state"] == "interrupted"
-
-
-@pytest.mark.long
-def test_retries_and_refusals_are_logged_without_secrets(tmp_path: Path) -> None:
-    faults = {"rpc": {}, "http": {"error_share": 0.0}}
-    del faults
-    with (
-        replica_of(world_of()) as url,
-        workspace_at(tmp_path, url, gamma={"url": "http://127.0.0.1:9/key-s3cret"}) as w,
-    ):
-        assert w.sync()["state"] == "partial"
-    text = (tmp_path / "polyledger.log").read_text()
-    assert '"event": "retry"' in text
-    assert '"event": "message"' in text
-    assert "s3cret" not in text

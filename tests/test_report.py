@@ -22,7 +22,7 @@ from polyledger.ledger.check_titles import title
 from polyledger.report import page, write_report
 from polyledger.report.charts import PALETTE
 from polyledger.workspace import Workspace
-from tests.test_door import held
+from tests.held_ledgers import held
 from tests.worlds import FIRST_BLOCK, replica_of, workspace_at, world_of
 
 Document = dict[str, Any]
@@ -30,8 +30,8 @@ HOSTILE = "\"><script>alert('1')</script><img src=x onerror=alert(1)>&amp;\x00\u
 
 
 @pytest.fixture(scope="module")
-def folder(devworld: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copytree(devworld, tmp_path_factory.mktemp("report") / "ledger"))
+def folder(ledger: Path) -> Path:
+    return ledger
 
 
 @pytest.fixture(scope="module")

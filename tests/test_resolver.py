@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -37,9 +36,8 @@ def truth() -> Truth:
 
 
 @pytest.fixture(scope="module")
-def workspace(devworld: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    folder = shutil.copytree(devworld, tmp_path_factory.mktemp("resolver") / "ledger")
-    with workspace_at(folder, NOWHERE) as opened:
+def workspace(ledger: Path) -> Iterator[Workspace]:
+    with workspace_at(ledger, NOWHERE) as opened:
         yield opened
 
 

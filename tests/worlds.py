@@ -21,6 +21,7 @@ from polyledger.replica import World, load_world, parse_faults, serve
 from polyledger.workspace import Workspace
 
 FIRST_BLOCK = 52_000_000
+HALF_OF_DEVWORLD = 52_000_250
 NOWHERE = "http://127.0.0.1:9"
 """Nobody listens there."""
 COMMAND = [sys.executable, "-m", "polyledger"]
