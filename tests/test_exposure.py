@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polyledger.cli.insight_views import exposure as exposure_view
 from polyledger.insight.exposure import OpenUnit, exposure, summary
 from polyledger.store.database import Database
+from tests.test_cli_views import drawn
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +39,20 @@ def test_what_is_open_is_what_bounds_add_to_cash_and_settled_value(database: Dat
             part_fixed = Decimal(part["cash_flow"]) + Decimal(part["settled_value"])
             assert (Decimal(row["most"]) if row else 0) == Decimal(part["high"]) - part_fixed
         assert Decimal(found["at_stake"]) == Decimal(document["high"]) - Decimal(document["low"])
-    assert Decimal(exposure(database)["at_stake"]) == total > 0
+    whole = exposure(database)
+    assert Decimal(whole["at_stake"]) == total > 0
+    titles = dict(database.query("SELECT event_id, title FROM events"))
+    assert {row["event"]: row["title"] for row in whole["by_event"]} == {
+        row["event"]: titles[row["event"]] for row in whole["by_event"]
+    }
+    assert titles[whole["by_event"][0]["event"]] in drawn(exposure_view, whole)
 
 
 units = st.builds(
-    lambda event, category, unit, is_group, least, more: OpenUnit(
-        "0x" + "1" * 40, event, category, unit, is_group, least, least + more
+    lambda number, event, category, unit, is_group, least, more: OpenUnit(
+        number, event, category, unit, is_group, least, least + more
     ),
+    st.integers(1, 9),
     st.sampled_from([None, "1", "2"]),
     st.sampled_from(["Sports", "Crypto"]),
     st.sampled_from(["0xa", "0xb", "0xc"]),
@@ -58,7 +67,7 @@ def test_parts_add_up_and_concentration_keeps_its_limits(given_units: list[OpenU
     document = summary(given_units)
     for part in ("by_category", "by_event"):
         assert sum(Decimal(row["at_stake"]) for row in document[part]) == Decimal(document["at_stake"])
-        assert sum(row["open"] for row in document[part]) == len(given_units)
+        assert sum(row["open"] for row in document[part]) == sum(unit.open for unit in given_units)
     if Decimal(document["at_stake"]) == 0:
         assert document["herfindahl"] is None
         assert document["largest_share"] is None

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from polyledger.cli.wallet_commands import ORDERS
+from polyledger.cli.wallet_views import wallet as wallet_view
 from polyledger.cli.wallet_views import wallets as wallets_view
 from polyledger.domain.errors import UsageError
 from polyledger.insight.ranking import INSIGHT_ORDERS, SKILL_ORDERS
@@ -48,6 +49,21 @@ def column(row: dict[str, Any], name: str) -> Decimal | str | None:
 
 def test_the_command_offers_every_column() -> None:
     assert set(get_args(ORDERS)) == {*BOOK_ORDERS, *INSIGHT_ORDERS}
+
+
+def test_a_wallet_is_shown_with_its_conditions_sides_and_averages_by_category(ledger: Workspace) -> None:
+    (address,) = (row["wallet"] for row in ledger.wallets(limit=1).document["wallets"])
+    document = ledger.wallet(address).document
+    lines = drawn(wallet_view, document).splitlines()
+    begin = next(n for n, line in enumerate(lines) if line.startswith("conditions  traded"))
+    for part in [*document["categories"], {**document, "category": "all"}]:
+        (line,) = (line for line in lines[begin : begin + 8] if line.startswith(part["category"]))
+        figures = line.removeprefix(part["category"]).split()
+        kinds = ("traded", "resolved", "winning", "yes", "no")
+        assert figures[:5] == [str(part[f"{kind}_conditions"]) for kind in kinds]
+        assert figures[5] == (part["predominant_side"] or "–")
+        average = part["average_pnl"]
+        assert figures[6] == ("–" if average is None else f"{Decimal(average).quantize(Decimal('0.01')):+,}")
 
 
 @pytest.mark.parametrize("width", [80, 140])

@@ -29,6 +29,8 @@ def breakdown(document: Document) -> Iterable[RenderableType]:
     rows = [(shorten(part["category"], 14), part) for part in categories]
     if len(rows) > 1:
         rows.append(("all", document))
+    yield _conditions(rows)
+    yield ""
     table = plain_table("how it trades", "ROI", "size", "early", "late", "won, 95 %", "right side", right=range(1, 7))
     for name, part in rows:
         hits = part["skill"]["hit_rate"]
@@ -54,6 +56,20 @@ def breakdown(document: Document) -> Iterable[RenderableType]:
             NONE if skill["brier"]["value"] is None else f"{skill['brier']['of_calibrated_prices']:.3f}",
         )
     yield skills
+
+
+def _conditions(rows: Sequence[tuple[str, Document]]) -> Table:
+    """How many conditions were traded, settled and won, on which side, and what a settled one brought on average."""
+    from polyledger.cli.wallet_views import plain_table
+
+    table = plain_table(
+        "conditions", "traded", "settled", "won", "YES", "NO", "mostly", "per settled one", right=[1, 2, 3, 4, 5, 7]
+    )  # fmt: skip
+    for name, part in rows:
+        counts = [f"{kind}_conditions" for kind in ("traded", "resolved", "winning", "yes", "no")]
+        side = part["predominant_side"] or NONE
+        table.add_row(name, *(count(part[kind]) for kind in counts), side, signed(part["average_pnl"]))
+    return table
 
 
 def skill_ranking(rows: Sequence[Document], width: int, ranked_by: str | None = None) -> Table:
@@ -84,6 +100,8 @@ def skill_ranking(rows: Sequence[Document], width: int, ranked_by: str | None = 
 
 def exposure(document: Document, width: int) -> Iterable[RenderableType]:
     """``polyledger.exposure/1``: what is at stake, by category, event and neg-risk group."""
+    from rich.markup import escape
+
     from polyledger.cli.wallet_views import plain_table
 
     if not Decimal(document["most"]):
@@ -107,9 +125,9 @@ def exposure(document: Document, width: int) -> Iterable[RenderableType]:
         yield ""
         table = plain_table(title, "at stake", "share", "least", "most", "open", right=range(1, 6))
         for row in rows[:_SHOWN_ROWS]:
-            label = str(row[name] or row.get("unit"))
+            label = str(row.get("title") or row[name] or row.get("unit"))
             table.add_row(
-                shorten(label, max(14, width - 52)),
+                escape(shorten(label, max(14, width - 52))),
                 amount(row["at_stake"]),
                 percent(row["share"]),
                 compact(row["least"]),

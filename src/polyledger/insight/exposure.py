@@ -18,15 +18,16 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class OpenUnit:
-    """What one wallet has open in one plain condition, or in one neg-risk group (bounded together).
+    """What wallets have open in one plain condition, or in one neg-risk group (bounded together).
 
     Attributes:
+        open: how many wallets.
         event: the event's id, None where no source has named it.
         unit: the condition id or the neg-risk market id.
         least, most: what the open shares can still pay, 1e-6 USDC.
     """
 
-    wallet: str
+    open: int
     event: str | None
     category: str
     unit: str
@@ -41,21 +42,22 @@ class OpenUnit:
 
 
 def open_units(database: Database, wallets: Sequence[str] = ()) -> list[OpenUnit]:
-    """What the given wallets (all without any) have open.
+    """What the given wallets (all without any) have open, a unit each.
 
     Raises:
         MalformedIdError: not an address.
     """
-    sql = f"SELECT '0x' || lower(hex(a.address)) AS wallet, x.* FROM ({script(PACKAGE, 'exposure')}) AS x "
-    sql += "JOIN dim.accounts AS a ON a.account = x.account"
+    sums = "count(*) AS open, sum(least) AS least, sum(most) AS most"
+    sql = f"SELECT event_id, category, condition, neg_risk_group, {sums} FROM ({script(PACKAGE, 'exposure')}) AS x"
     parameters: list[Any] = []
     if wallets:
         parameters = [address_bytes(normal_address(wallet)) for wallet in wallets]
-        sql += f" WHERE a.address IN ({', '.join('?' for _ in parameters)})"
-    rows = database.arrow(f"{sql} ORDER BY ALL", parameters or None).to_pylist()
+        known = ", ".join("?" for _ in parameters)
+        sql += f" WHERE x.account IN (SELECT account FROM dim.accounts WHERE address IN ({known}))"
+    rows = database.arrow(f"{sql} GROUP BY ALL ORDER BY ALL", parameters or None).to_pylist()
     return [
         OpenUnit(
-            wallet=row["wallet"],
+            open=int(row["open"]),
             event=row["event_id"],
             category=row["category"],
             unit=row["condition"] or row["neg_risk_group"],
@@ -73,7 +75,16 @@ def exposure(database: Database, wallets: Sequence[str] = ()) -> Document:
     ``at_stake`` is how much open outcomes still decide about. Concentration is over events (a condition without a known
     event stands for itself): ``largest_share`` of what is at stake, and the Herfindahl index, 1 for a single event.
     """
-    return summary(open_units(database, wallets), [normal_address(wallet) for wallet in wallets])
+    document = summary(open_units(database, wallets), [normal_address(wallet) for wallet in wallets])
+    titles = _titles(database, [row["event"] for row in document["by_event"] if row["event"] is not None])
+    return {**document, "by_event": [{**row, "title": titles.get(row["event"])} for row in document["by_event"]]}
+
+
+def _titles(database: Database, events: list[str]) -> dict[str, str]:
+    rows = database.query(
+        "SELECT event_id, title FROM book.event_names WHERE event_id IN (SELECT unnest($events))", {"events": events}
+    )
+    return {str(event): str(title) for event, title in rows if title is not None}
 
 
 def summary(units: Iterable[OpenUnit], wallets: Sequence[str] = ()) -> Document:
@@ -124,5 +135,5 @@ def _figures(units: Sequence[OpenUnit], total: int) -> Document:
         "share": stake / total if total else None,
         "least": amount_text(sum(unit.least for unit in units)),  # the worst case: what is sure to come back
         "most": amount_text(sum(unit.most for unit in units)),
-        "open": len(units),
+        "open": sum(unit.open for unit in units),
     }

@@ -136,19 +136,8 @@ def _categories(database: Database, table: CategoryTable) -> Document:
 
 def _exposure(database: Database) -> Document:
     whole = exposure(database)
-    titles = _titles(database, [row["event"] for row in whole["by_event"][:EXPOSED] if row["event"] is not None])
-    events = [{**row, "title": titles.get(row["event"])} for row in whole["by_event"][:EXPOSED]]
     groups = len(whole["by_group"])
-    return {**whole, "by_event": events, "by_group": whole["by_group"][:EXPOSED], "groups": groups}
-
-
-def _titles(database: Database, events: list[str]) -> dict[str, str]:
-    if not events:
-        return {}
-    rows = database.query(
-        "SELECT event_id, title FROM book.event_names WHERE event_id IN (SELECT unnest($events))", {"events": events}
-    )
-    return {str(event): str(title) for event, title in rows if title is not None}
+    return {**whole, "by_event": whole["by_event"][:EXPOSED], "by_group": whole["by_group"][:EXPOSED], "groups": groups}
 
 
 def _moment(seconds: int | None) -> str | None:
