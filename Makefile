@@ -20,7 +20,8 @@ $(STAMP): requirements.lock pyproject.toml
 
 # An empty ledger to copy new ones from, made again when a table or a view is written otherwise.
 NEW_LEDGER := $(VENV)/.new-ledger
-$(NEW_LEDGER): $(STAMP) $(wildcard src/polyledger/store/schema/*/*.sql src/polyledger/store/models/*/*.sql)
+$(NEW_LEDGER): $(STAMP) $(wildcard src/polyledger/store/schema/*/*.sql src/polyledger/store/models/*/*.sql) \
+		src/polyledger/store/views.py src/polyledger/store/new_ledger.py
 	@$(BIN)/python -c "from polyledger.store.new_ledger import keep_new_ledger; keep_new_ledger()"
 	@touch $(NEW_LEDGER)
 

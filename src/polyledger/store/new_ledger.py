@@ -76,10 +76,11 @@ def _place(name: str) -> Path:
 
 
 def keep_new_ledger(name: str = LEDGER_FILE) -> None:
-    """Make the file now, where it is not yet: for who sets up an installation."""
+    """Make the file now, if it is not there and can be written: for who sets up an installation."""
     kept = _place(name)
     if not kept.exists():
-        _keep(kept, _made(name))
+        with suppress(OSError):
+            _keep(kept, _made(name))
 
 
 def _digest(content: bytes) -> bytes:
