@@ -313,6 +313,9 @@ BAD = [
     ('[[rule]]\nname = "a"\nwallets_file = "none.txt"\n', 3, "wallets_file", "cannot be read"),
     ('[[rule]]\nmin_size = 5\nname = "A b"\n', 3, "name", "is no name"),
     ('[[rule]]\nname = "a"\nmin_size = 5\n[[rule]]\nname = "a"\nmin_size = 6\n', 5, "name", "a rule 'a' already"),
+    ('[[rule]]\nname = "a"\nwallets = []\n', 3, "wallets", "must have at least 1 entry"),
+    ('[[rule]]\nname = "a"\nmin_size = 5\ntags = [""]\n', 4, "tags", "must have at least 1 character"),
+    ('[[rule]]\nname = "a"\nprice = [0.1]\n', 3, "price", "has too few entries"),
     ("rules = 1\n", 1, "rules", "Keys here are rule"),
     ("", 1, "rule", "missing"),
 ]

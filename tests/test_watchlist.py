@@ -20,6 +20,7 @@ from polyledger.store.database import Database
 from tests.watching import (
     HISTORY,
     ON,
+    RULES,
     STRATEGIES,
     follow,
     followed_world,
@@ -204,6 +205,15 @@ def test_an_unknown_category_in_a_strategy_is_refused(copy: Path, url: str) -> N
     (copy / "strategies.toml").write_text(STRATEGIES.replace('categories = ["Politics"]', 'categories = ["Politic"]'))
     with pytest.raises(ConfigurationError, match="key 'categories': there is no category 'Politic'"):
         follow(copy, url)
+
+
+def test_a_mistake_in_strategies_is_told_before_a_replay_does_anything(copy: Path, url: str) -> None:
+    (copy / "signals.toml").write_text(RULES.replace("min_size = 50", "min_size = 51"))
+    (copy / "strategies.toml").write_text(STRATEGIES.replace('rules = ["entries"]', "rules = []"))
+    with pytest.raises(ConfigurationError, match="key 'rules': must have at least 1 entry"):
+        follow(copy, url)
+    with workspace_at(copy, url) as workspace:
+        assert workspace.signals(rule="sharps").document["signals"] == []
 
 
 def test_the_commands_show_both_in_80_columns_and_as_json(

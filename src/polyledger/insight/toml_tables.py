@@ -17,7 +17,7 @@ from polyledger.domain.errors import ConfigurationError, PolyledgerError
 from polyledger.domain.ids import normal_address
 
 File = TypeVar("File", bound=BaseModel)
-_ORDER: Final = {"extra_forbidden": 0, "missing": 2}
+_ORDER: Final = {"extra_forbidden": 0, "missing": 2, "too_short": 3}  # a list is also too short when all in it is wrong
 _KEY: Final = r"(?:^|[{{,\[.])\s*\"?{key}\"?\s*[\]=.]"
 
 
@@ -133,17 +133,38 @@ def check_categories(
                 )  # fmt: skip
 
 
+_WORDS: Final = {
+    "a valid tuple": "a list",
+    "a valid string": "a text",
+    "a valid number": "a number",
+    r"a valid dictionary or instance of \w+": "a table, { key = value, … }",
+}
+"""What the library says, and what somebody who writes TOML knows it as."""
+
+
 def _said(found: Any, model: type[BaseModel]) -> tuple[list[str | int], str, str]:
     place = [part for part in found["loc"] if isinstance(part, int) or part.isidentifier() or "-" in part]
     kind, message = found["type"], found["msg"].removeprefix("Value error, ")
     allowed = ", ".join(_fields(model, place[:-1]))
     if kind == "extra_forbidden":
         return place, f"unknown key '{place[-1]}'", f"Keys here are {allowed}"
+    if kind == "missing" and isinstance(found["loc"][-1], int):
+        return place[:-1], "has too few entries", "Correct that line"
     if kind == "missing":
         return place, f"'{place[-1]}' is missing", "Add it; it has no default"
     if kind == "literal_error":
         return place, f"{found['input']!r} is not allowed", f"Choose {found['ctx']['expected']}"
-    message = message.replace("Input should be", "must be").replace("a valid tuple", "a list")
+    if kind in {"too_short", "too_long", "string_too_short"}:
+        least = found["ctx"].get("min_length") or found["ctx"].get("max_length")
+        entries = "character" if kind.startswith("string") else "entry" if least == 1 else "entries"
+        return (
+            place,
+            f"must have {'at most' if kind == 'too_long' else 'at least'} {least} {entries}",
+            "Correct that line",
+        )
+    message = message.replace("Input should be", "must be")
+    for theirs, ours in _WORDS.items():
+        message = re.sub(theirs, ours, message)
     return place, f"{message[:1].lower()}{message[1:]}", "Correct that line"
 
 

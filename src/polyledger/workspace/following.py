@@ -63,6 +63,8 @@ class LedgerFollowing(LedgerAccess):
         if first > last:
             raise UsageError(f"{since} is later than {until}", "Give the first day, then the last")
         rules = self._rules()
+        if self.settings.watchlist.enabled:
+            self._strategies()  # a mistake in them is told before anything is done
         self._reader()
         self.close()
         with plain_errors(self.path / LEDGER_FILE), self._holding("signals", progress) as held:
