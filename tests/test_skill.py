@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from polyledger.insight.breakdown import add_insight
 from polyledger.insight.sentence import sentence
+from polyledger.insight.skill import trading_sums
 from polyledger.insight.statistics import RatioSums, fit_ratio, fit_share, ratio, share, wilson
 from polyledger.store.database import Database
 from polyledger.workspace import Workspace
@@ -67,6 +69,26 @@ def test_breakdown_and_skill_equal_a_calculation_by_hand(broken_down: dict[str, 
             assert skill["hit_rate"]["markets"] == expected["hit_markets"]
             checked += 1
     assert checked > 30
+
+
+def test_what_is_asked_of_one_wallet_is_what_is_said_of_it_among_all(
+    ledger: Workspace,
+) -> None:
+    """Alone, only the conditions that it traded are looked at; last prices in them are those of everybody."""
+    ledger.close()
+    database = Database(ledger.path / "ledger.duckdb", read_only=True, memory_limit=None, threads=None)
+    try:
+        everybody = trading_sums(database).table
+        for account in sorted(set(everybody["account"].to_pylist()))[:6]:
+            rows = everybody.filter(pc.equal(everybody["account"], account)).to_pylist()
+            alone = trading_sums(database, account).table.to_pylist()
+            assert [row["category"] for row in alone] == [row["category"] for row in rows]
+            for one, other in zip(alone, rows, strict=True):
+                assert {k: v for k, v in one.items() if k != "category"} == pytest.approx(
+                    {k: v for k, v in other.items() if k != "category"}
+                )
+    finally:
+        database.close()
 
 
 class Oracle:
