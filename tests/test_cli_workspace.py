@@ -14,14 +14,16 @@ import pytest
 
 from polyledger.ledger.check_titles import title
 from polyledger.replica import load_world, serve
-from tests.test_cli_process import COMMAND, environment, run
+from tests.test_cli_process import COMMAND, environment
+from tests.test_cli_process import run as run_as_process
+from tests.worlds import run_here as run
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("demo") / "ledger"
     # A variable of the person who tries it must not lead the demo elsewhere.
-    done = run("demo", "--keep", folder, "--json", POLYGON_RPC_URL="http://127.0.0.1:1")
+    done = run_as_process("demo", "--keep", folder, "--json", POLYGON_RPC_URL="http://127.0.0.1:1")
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document

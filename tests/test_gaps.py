@@ -19,8 +19,8 @@ from polyledger.sync.gaps import gaps
 from polyledger.sync.missing import measure
 from polyledger.workspace import Workspace
 from tests.imported_rows import Importer
-from tests.test_cli_process import run
 from tests.worlds import replica_of, sync, workspace_at, world_of
+from tests.worlds import run_here as run
 
 MILLION = 1_000_000
 WALLET = bytes(19) + b"\x07"

@@ -16,8 +16,8 @@ from polyledger.config import load_settings
 from polyledger.domain.errors import UnreadableFileError
 from polyledger.workspace import open as open_workspace
 from tests.paths import DEVWORLD_LOGS
-from tests.test_cli_process import run
 from tests.worlds import assert_equal_ledgers, document_of, exports, replica_of, sync, workspace_at, world_of
+from tests.worlds import run_here as run
 
 OFF = {"gamma": {"enabled": False}, "clob": {"enabled": False}}
 

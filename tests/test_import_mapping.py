@@ -11,8 +11,8 @@ import pytest
 
 from polyledger.workspace import Workspace
 from tests.paths import real_file
-from tests.test_cli_process import run
 from tests.trade_files import CONDITIONS, rows_of, workspace_in, write_csv, write_jsonl, write_parquet
+from tests.worlds import run_here as run
 
 
 @pytest.fixture

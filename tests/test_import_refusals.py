@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from polyledger.sources.files.numbers import value_of
 from polyledger.workspace import Workspace
 from tests.paths import real_file
-from tests.test_cli_process import run
 from tests.trade_files import (
     CONDITIONS,
     TOKENS,
@@ -35,6 +34,7 @@ from tests.trade_files import (
     write_parquet,
 )
 from tests.worlds import COMMAND, command_environment
+from tests.worlds import run_here as run
 
 
 @pytest.fixture

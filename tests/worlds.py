@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx2
 
 import polyledger
+from polyledger.cli.app import run as run_command
 from polyledger.config import load_settings
 from polyledger.replica import World, load_world, parse_faults, serve
 from polyledger.workspace import Workspace
@@ -109,3 +113,13 @@ def command_environment(url: str) -> dict[str, str]:
         "POLYLEDGER_CHAIN__REQUESTS_PER_10S": "100000",
         **{f"POLYLEDGER_{name.upper()}__URL": f"{url}/{path}" for name, path in SERVICES.items()},
     }
+
+
+def run_here(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command in this process, which has all code loaded: what it prints, and the exit code it would end with."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("POLYLEDGER_") and not k.endswith("_RPC_URL")}
+    out, err = io.StringIO(), io.StringIO()
+    given = [str(argument) for argument in arguments]
+    with mock.patch.dict(os.environ, kept | variables, clear=True), redirect_stdout(out), redirect_stderr(err):
+        code = run_command(given)
+    return subprocess.CompletedProcess(given, code, out.getvalue(), err.getvalue())
