@@ -13,6 +13,7 @@ from polyledger.domain.errors import UsageError
 __all__ = ["categories", "exposure", "wallet", "wallets"]
 
 Given = Annotated[Session, Parameter(parse=False)]
+SWITCH = Parameter(negative="", show_default=False)
 ORDERS = Literal[
     "realized_pnl", "volume", "cash_flow", "settled_value", "transferred_value", "low", "high", "traded_conditions",
     "resolved_conditions", "winning_conditions", "yes_conditions", "no_conditions", "win_rate", "coverage", "wallet",
@@ -40,11 +41,8 @@ def wallets(
     ] = False,
     without_transferred: Annotated[
         bool,
-        Parameter(
-            negative="",
-            show_default=False,
-            help="Without wallets half of whose profit or more is from shares received by transfer (marked †).",
-        ),
+        SWITCH,
+        Parameter(help="Without wallets half of whose profit or more is from shares received by transfer (marked †)."),
     ] = False,
     ascending: Annotated[bool, Parameter(negative="", show_default=False, help="The least first.")] = False,
     distribution: Annotated[
