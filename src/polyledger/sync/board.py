@@ -206,6 +206,11 @@ class Board:
             for other in range(len(lane.route.sources))
         )
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no source is being asked anything."""
+        return not any(keys for lane in self._lanes.values() for keys in lane.under_way)
+
     def kinds_of(self, source: str) -> list[Kind]:
         """The kinds for which `source` is on the way."""
         return [kind for kind, lane in self._lanes.items() if lane.place_of(source) is not None]

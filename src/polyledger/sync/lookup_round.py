@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -22,16 +21,16 @@ import numpy as np
 
 from polyledger.ctf.contracts import ContractSet
 from polyledger.domain.errors import PolyledgerError, UpstreamUnavailableError, WorkspaceError
-from polyledger.domain.records import Kind, Lookup, MarketRecord, MarketState
+from polyledger.domain.records import Kind, Lookup
 from polyledger.identity.links import other_tokens
-from polyledger.sources.answers import Answer, Page
+from polyledger.sources.answers import Answer
 from polyledger.sources.lookups import LookupSource
 from polyledger.sync.board import Board
 from polyledger.sync.claim_writer import ClaimWriter
 from polyledger.sync.missing import Missing
 from polyledger.sync.stage_records import StageRecord, StageRecords
 from polyledger.sync.stages import ACTIONS, SCAN, Plan, worth_walking
-from polyledger.sync.tally import Tally, settlement_state
+from polyledger.sync.tally import Tally, keyed, leaves_open
 from polyledger.sync.upstreams import Upstreams
 
 SECONDS_PER_CALL: Final = 5.0
@@ -147,10 +146,14 @@ class LookupRound:
                 return
 
     def _next_left_over(self, name: str) -> Kind | None:
-        """A kind of which enough keys wait for a full request, or of which no more can come."""
+        """A kind of which enough keys wait for a full request, or of which no more can come.
+
+        While nobody is asked anything, nothing comes: two sources that wait for each other would wait for ever.
+        """
         for kind in self._board.kinds_of(name):
             waiting = self._board.waiting(name, kind)
-            if waiting and (waiting >= self._batch(name, kind) or not self._board.may_come(name, kind)):
+            is_last = self._board.is_idle or not self._board.may_come(name, kind)
+            if waiting and (is_last or waiting >= self._batch(name, kind)):
                 return kind
         return None
 
@@ -243,7 +246,7 @@ class LookupRound:
             if not answer.asked:
                 continue
             is_first = answer.key not in known
-            found = answer.state is Lookup.FOUND and not _leaves_open(kind, answer)
+            found = answer.state is Lookup.FOUND and not leaves_open(kind, answer)
             known[answer.key] = known.get(answer.key, False) or found
             if is_first:
                 tally.count(kind, answer)
@@ -316,7 +319,7 @@ class LookupRound:
             return
         async with aclosing(source.walk(list_name, cursor=begin)) as pages:
             async for page in pages:
-                answers = [one for one in _keyed(kind, page) if one.key in wanted]
+                answers = [one for one in keyed(kind, page) if one.key in wanted]
                 self._take_in(name, kind, answers)
                 wanted -= {answer.key for answer in answers}
                 is_last = not wanted or page.next_cursor == end
@@ -379,20 +382,3 @@ class LookupRound:
                 "limited": self._upstreams.is_limited(tally.source),
             }
         )
-
-
-def _leaves_open(kind: Kind, answer: Answer[Any]) -> bool:
-    """Whether others may know more: a closed market without a verdict may have one elsewhere, an open one has not."""
-    return kind is Kind.RESOLUTION and settlement_state(answer) in {MarketState.CLOSED_UNRESOLVED, None}
-
-
-def _keyed(kind: Kind, page: Page[Any]) -> list[Answer[Any]]:
-    """The rows of a page as answers to keys of a kind: a list of markets answers for their tokens too."""
-    found = []
-    for answer in page.answers:
-        record = answer.record
-        if kind is Kind.TOKEN and isinstance(record, MarketRecord):
-            found += [replace(answer, key=token) for token in record.token_ids or ()]
-        else:
-            found.append(answer)
-    return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from polyledger.domain.errors import PolyledgerError
-from polyledger.domain.records import Kind, Lookup, MarketState
-from polyledger.sources.answers import Answer
+from polyledger.domain.records import Kind, Lookup, MarketRecord, MarketState
+from polyledger.sources.answers import Answer, Page
 
 
 @dataclass
@@ -54,3 +54,20 @@ def settlement_state(answer: Answer[Any]) -> MarketState | None:
 
 def _is_open(answer: Answer[Any]) -> bool:
     return settlement_state(answer) in {MarketState.OPEN, MarketState.CLOSED_UNRESOLVED}
+
+
+def leaves_open(kind: Kind, answer: Answer[Any]) -> bool:
+    """Whether others may know more: a closed market without a verdict may have one elsewhere, an open one has not."""
+    return kind is Kind.RESOLUTION and settlement_state(answer) in {MarketState.CLOSED_UNRESOLVED, None}
+
+
+def keyed(kind: Kind, page: Page[Any]) -> list[Answer[Any]]:
+    """The rows of a page as answers to keys of a kind: a list of markets answers for their tokens too."""
+    found = []
+    for answer in page.answers:
+        record = answer.record
+        if kind is Kind.TOKEN and isinstance(record, MarketRecord):
+            found += [replace(answer, key=token) for token in record.token_ids or ()]
+        else:
+            found.append(answer)
+    return found
